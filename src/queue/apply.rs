@@ -25,7 +25,13 @@ pub struct Applied {
 pub enum Reply {
     /// Nothing to tell.
     Done,
-    Joined { call: Arc<CallSnapshot>, position: Option<u32>, queue_size: u32, estimate: Estimate, resumed: bool },
+    Joined {
+        call: Arc<CallSnapshot>,
+        position: Option<u32>,
+        queue_size: u32,
+        estimate: Estimate,
+        resumed: bool,
+    },
     Call(Arc<CallSnapshot>),
     /// The answer comes later as `Effect::Answer`.
     Deferred,

@@ -35,23 +35,60 @@ pub enum Party {
 pub enum Command {
     Join(NewCall),
     /// A device of the customer is connected.
-    Attach { call: CallId, device: DeviceId },
-    Detach { call: CallId, device: DeviceId },
+    Attach {
+        call: CallId,
+        device: DeviceId,
+    },
+    Detach {
+        call: CallId,
+        device: DeviceId,
+    },
     /// A status poll: keeps the customer present for a while.
-    Poll { call: CallId },
+    Poll {
+        call: CallId,
+    },
     /// The customer gives the place up, or asks for another agent while his is away.
-    Leave { call: CallId },
+    Leave {
+        call: CallId,
+    },
     /// Customer or agent ends a running call.
-    Finish { call: CallId, by: Party },
-    Accept { grant: GrantId, user: UserId },
-    Decline { grant: GrantId, user: UserId },
-    Start { call: CallId, user: UserId },
+    Finish {
+        call: CallId,
+        by: Party,
+    },
+    Accept {
+        grant: GrantId,
+        user: UserId,
+    },
+    Decline {
+        grant: GrantId,
+        user: UserId,
+    },
+    Start {
+        call: CallId,
+        user: UserId,
+    },
     /// `supervisor`: may complete a call of somebody else.
-    Complete { call: CallId, user: UserId, supervisor: bool },
-    Pick { pick: PickId, call: CallId, user: UserId, by: UserId },
+    Complete {
+        call: CallId,
+        user: UserId,
+        supervisor: bool,
+    },
+    Pick {
+        pick: PickId,
+        call: CallId,
+        user: UserId,
+        by: UserId,
+    },
     /// Staff or the system takes the call out.
-    End { call: CallId, reason: EndReason, by: Option<UserId> },
-    LinkCancelled { link: LinkId },
+    End {
+        call: CallId,
+        reason: EndReason,
+        by: Option<UserId>,
+    },
+    LinkCancelled {
+        link: LinkId,
+    },
     /// From the roster; stale ones are dropped before they get here.
     Roster(ToQueue),
     Configure(Settings),

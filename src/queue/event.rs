@@ -14,7 +14,11 @@ pub enum Settled {
     Assigned(Arc<CallSnapshot>),
     Started(Arc<CallSnapshot>),
     /// Back to its old place; `from` is the agent who had it.
-    Returned { call: Arc<CallSnapshot>, from: UserId, reason: ReturnReason },
+    Returned {
+        call: Arc<CallSnapshot>,
+        from: UserId,
+        reason: ReturnReason,
+    },
     Ended(Arc<CallSnapshot>),
     /// The row changed (an offer's outcome, an exclusion) without news for anyone's view.
     Noted(Arc<CallSnapshot>),

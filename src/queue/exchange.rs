@@ -88,7 +88,10 @@ pub struct HeldGrant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Return {
     /// Not used: the rank the queue has for that agent, or none, at that version of its demand.
-    HandedBack { rank: Option<Rank>, version: u64 },
+    HandedBack {
+        rank: Option<Rank>,
+        version: u64,
+    },
     Declined,
     /// Nobody answered; a miss.
     TimedOut,

@@ -48,8 +48,7 @@ pub fn check(queue: &Queue) -> Result<(), Violation> {
             granted += 1;
         }
         let expected = call.in_line() && call.present && call.offer.is_none();
-        let listed =
-            queue.eligible.get(&snapshot.requirements).is_some_and(|set| set.contains_key(&snapshot.rank()));
+        let listed = queue.eligible.get(&snapshot.requirements).is_some_and(|set| set.contains_key(&snapshot.rank()));
         ensure(is_eligible == expected && listed == expected, "Q3", text)?;
         eligible += usize::from(expected);
         if matches!(snapshot.phase, Phase::Assigned | Phase::Active) {

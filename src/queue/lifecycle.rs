@@ -42,7 +42,9 @@ impl Queue {
         let now = self.now;
         let call = self.calls.get_mut(&id).ok_or(Rejection::UnknownCall)?;
         match call.snapshot.phase {
-            Phase::Assigned | Phase::Active if call.snapshot.user_id != Some(user) => return Err(Rejection::NotYourCall),
+            Phase::Assigned | Phase::Active if call.snapshot.user_id != Some(user) => {
+                return Err(Rejection::NotYourCall);
+            }
             Phase::Active => return Ok(Reply::Call(Arc::new(call.snapshot.clone()))),
             Phase::Assigned => {}
             _ => return Err(Rejection::NotYourCall),
@@ -94,8 +96,7 @@ impl Queue {
             call.snapshot.phase = Phase::Ended;
             call.snapshot.end_reason = Some(reason);
             call.snapshot.ended_at = Some(now);
-            call.snapshot.wrap_up_ends_at =
-                (talked && wrap_up_seconds > 0).then(|| now.plus_seconds(wrap_up_seconds));
+            call.snapshot.wrap_up_ends_at = (talked && wrap_up_seconds > 0).then(|| now.plus_seconds(wrap_up_seconds));
             call.snapshot.exclusions.clear();
             call.start_by = None;
             call.agent_lost_until = None;

@@ -148,7 +148,8 @@ impl Queue {
         let offer = self.calls.get_mut(&id).and_then(|call| call.offer.take());
         match offer {
             Some(offer) => {
-                let data = json!({ "offer_id": offer.grant, "offered_at": micros(offer.offered_at), "passed": offer.passed });
+                let data =
+                    json!({ "offer_id": offer.grant, "offered_at": micros(offer.offered_at), "passed": offer.passed });
                 self.assign(id, offer.grant, offer.user, offer.user_name, data)
             }
             None => self.changed(id),
@@ -156,14 +157,7 @@ impl Queue {
     }
 
     /// Gives the call to an agent whose slot is granted; the line loses it, every other claim on it is answered.
-    fn assign(
-        &mut self,
-        id: CallId,
-        grant: GrantId,
-        user: UserId,
-        name: Arc<str>,
-        data: Value,
-    ) -> Arc<CallSnapshot> {
+    fn assign(&mut self, id: CallId, grant: GrantId, user: UserId, name: Arc<str>, data: Value) -> Arc<CallSnapshot> {
         let start_by = self.now.plus_seconds(super::lifecycle::START_SECONDS);
         let now = self.now;
         if let Some(call) = self.calls.get_mut(&id) {

@@ -318,13 +318,7 @@ impl Queue {
     /// The wait to expect at a position.
     pub fn estimate_at(&self, position: u32) -> Estimate {
         let head = self.arrivals.first().map(|(joined, _)| self.now.since(*joined).as_secs());
-        estimate(
-            position,
-            self.staff.available,
-            self.staff.serving_slots,
-            self.handle_times.mean_seconds(),
-            head,
-        )
+        estimate(position, self.staff.available, self.staff.serving_slots, self.handle_times.mean_seconds(), head)
     }
 
     /// The call still open that was joined with this key.

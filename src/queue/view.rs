@@ -137,9 +137,7 @@ impl View {
             .slice(after_position.saturating_add(1), limit)
             .into_iter()
             .enumerate()
-            .filter_map(|(index, (_, id))| {
-                Some((after_position + 1 + index as u32, self.calls.get(&id)?.clone()))
-            })
+            .filter_map(|(index, (_, id))| Some((after_position + 1 + index as u32, self.calls.get(&id)?.clone())))
             .collect()
     }
 

@@ -73,7 +73,8 @@ impl Queue {
         let present_until = self.now.plus_seconds(JOIN_PRESENT_SECONDS);
         self.calls.insert(id, Box::new(Call::new(snapshot, present_until, self.now)));
         self.reindex(id);
-        let event = self.event("call_joined", Some(id), None, json!({ "priority": new.priority, "link_id": new.link_id }));
+        let event =
+            self.event("call_joined", Some(id), None, json!({ "priority": new.priority, "link_id": new.link_id }));
         let call = self.changed(id);
         let position = self.position(id);
         if let Some(call) = self.calls.get_mut(&id) {
@@ -184,7 +185,12 @@ impl Queue {
         Ok(Reply::Call(call))
     }
 
-    pub(super) fn end_by_staff(&mut self, id: CallId, reason: EndReason, by: Option<UserId>) -> Result<Reply, Rejection> {
+    pub(super) fn end_by_staff(
+        &mut self,
+        id: CallId,
+        reason: EndReason,
+        by: Option<UserId>,
+    ) -> Result<Reply, Rejection> {
         if let Some(ended) = self.ended.get(&id) {
             return if ended.end_reason == Some(reason) {
                 Ok(Reply::Call(ended.clone()))
