@@ -1,1 +1,5 @@
-//! Vez.
+//! Vez: a real-time call-queue service. Customers wait in a live line, agents are pushed the next one.
+//!
+//! Owns: the list of modules. A module imports only modules listed above it; `tests/tidy.rs` holds the order.
+
+pub mod config;
