@@ -3,3 +3,4 @@
 //! Owns: the list of modules. A module imports only modules listed above it; `tests/tidy.rs` holds the order.
 
 pub mod config;
+pub mod store;
