@@ -1,6 +1,13 @@
 //! Vez: a real-time call-queue service. Customers wait in a live line, agents are pushed the next one.
 //!
-//! Owns: the list of modules. A module imports only modules listed above it; `tests/tidy.rs` holds the order.
+//! The modules stand in the order of the layers: each imports only what is above it (`tests/tidy.rs` holds that).
+
+pub mod domain;
 
 pub mod config;
+
+pub mod telemetry;
+
+pub mod shutdown;
+
 pub mod store;

@@ -1,0 +1,78 @@
+//! Owns the settings of one department: what the queue of that department obeys. Their storage and editing live elsewhere.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::DepartmentId;
+
+/// How the roster chooses among several agents who are free for a department.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoutingStrategy {
+    /// Who has been idle longest; pausing stops the idle clock and does not reset it.
+    #[default]
+    LongestIdle,
+    /// Whose last offer is furthest back.
+    RoundRobin,
+    /// Who accepted fewest calls today, then who has been idle longest.
+    FewestCalls,
+}
+
+impl RoutingStrategy {
+    /// The word used on the wire and in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RoutingStrategy::LongestIdle => "longest_idle",
+            RoutingStrategy::RoundRobin => "round_robin",
+            RoutingStrategy::FewestCalls => "fewest_calls",
+        }
+    }
+
+    /// Reads the word; `None` when it is not one of ours.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "longest_idle" => Some(RoutingStrategy::LongestIdle),
+            "round_robin" => Some(RoutingStrategy::RoundRobin),
+            "fewest_calls" => Some(RoutingStrategy::FewestCalls),
+            _ => None,
+        }
+    }
+}
+
+/// The largest `max_queue_size` a department may ask for: one million waiting calls is about 1 GiB of core state.
+pub const QUEUE_SIZE_MAX: u32 = 1_000_000;
+
+/// What one queue obeys. All times are whole seconds; RULES.md marks these settings "D".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    pub department_id: DepartmentId,
+    pub name: Arc<str>,
+    /// An inactive department takes no new joins; those who wait are still served.
+    pub active: bool,
+    /// Most calls in line at once; `None` is bounded by [`QUEUE_SIZE_MAX`] alone.
+    pub max_queue_size: Option<u32>,
+    /// A call waiting longer ends as `timed_out`; `None` never.
+    pub max_wait_seconds: Option<u32>,
+    pub offer_timeout_seconds: u32,
+    pub wrap_up_seconds: u32,
+    pub reconnect_grace_seconds: u32,
+    pub routing_strategy: RoutingStrategy,
+}
+
+impl Settings {
+    /// RULES.md's defaults.
+    pub fn new(department_id: DepartmentId, name: &str) -> Self {
+        Self {
+            department_id,
+            name: Arc::from(name),
+            active: true,
+            max_queue_size: None,
+            max_wait_seconds: None,
+            offer_timeout_seconds: 20,
+            wrap_up_seconds: 15,
+            reconnect_grace_seconds: 60,
+            routing_strategy: RoutingStrategy::LongestIdle,
+        }
+    }
+}
