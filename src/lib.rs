@@ -11,3 +11,5 @@ pub mod telemetry;
 pub mod shutdown;
 
 pub mod store;
+
+pub mod cli;
