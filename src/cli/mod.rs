@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, Secret};
+use crate::config::{Config, Database, Secret};
 use crate::domain::role::Role;
 
 /// Everything `vez` understands.
@@ -36,11 +36,17 @@ pub struct Cli {
 /// One thing `vez` can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve until stopped (SIGTERM or Ctrl-C).
+    /// Serve until stopped.
+    ///
+    /// SIGTERM or Ctrl-C stops in good order within ten seconds: nobody in line is lost. A second one stops at once.
     Serve(Serve),
-    /// Serve a ready-made company with departments, agents and links, to try everything out.
+    /// Serve a ready-made company, to try everything out.
+    ///
+    /// The first start makes the company `demo`: three departments, attendants, a supervisor, a manager, links that can
+    /// be used again and again. Later starts keep it and everything that happened. What to open is printed, and written
+    /// to demo.json in the data folder for scripts.
     Demo(Demo),
-    /// Bring the database up to date, then exit. `serve` does this by itself when it starts.
+    /// Bring the database up to date, then exit; `serve` does this by itself.
     Migrate(Migrate),
     /// Companies.
     #[command(subcommand, arg_required_else_help = true)]
@@ -52,11 +58,6 @@ pub enum Command {
 
 /// `vez serve`.
 #[derive(Debug, Args)]
-#[command(
-    about = "Serve until stopped (SIGTERM or Ctrl-C)",
-    long_about = "Serve until stopped.\n\nSIGTERM or Ctrl-C stops in good order within ten seconds: nobody in line is lost. \
-        A second one stops at once."
-)]
 pub struct Serve {
     /// All settings.
     #[command(flatten)]
@@ -65,13 +66,6 @@ pub struct Serve {
 
 /// `vez demo`.
 #[derive(Debug, Args)]
-#[command(
-    about = "Serve a ready-made company, to try everything out",
-    long_about = "Serve a ready-made company, to try everything out.\n\n\
-        The first start makes the company `demo` (three departments, attendants, a supervisor, a manager, links that can \
-        be used again and again); later starts keep it and everything that happened. What to open is printed, and \
-        written to demo.json in the data folder for scripts."
-)]
 pub struct Demo {
     /// Attendants to make the first time.
     #[arg(long, env = "VEZ_AGENTS", value_name = "N", default_value_t = Demo::AGENTS,
@@ -91,11 +85,10 @@ impl Demo {
 
 /// `vez migrate`.
 #[derive(Debug, Args)]
-#[command(about = "Bring the database up to date, then exit")]
 pub struct Migrate {
-    /// All settings; those of the database matter.
+    /// Which database.
     #[command(flatten)]
-    pub config: Config,
+    pub database: Database,
 }
 
 /// `vez tenant ...`.
@@ -107,10 +100,7 @@ pub enum TenantCommand {
 
 /// `vez tenant create`.
 #[derive(Debug, Args)]
-#[command(
-    about = "Make a company",
-    after_help = "Example: vez tenant create --slug acme --name 'Acme Ltda' --zone America/Sao_Paulo"
-)]
+#[command(after_help = "Example: vez tenant create --slug acme --name 'Acme Ltda' --zone America/Sao_Paulo")]
 pub struct TenantCreate {
     /// Short name in addresses and in the X-Tenant header: lower-case letters, digits and hyphens.
     #[arg(long)]
@@ -124,9 +114,9 @@ pub struct TenantCreate {
     /// Its time zone; "today" begins at its midnight.
     #[arg(long, default_value = "UTC", value_name = "IANA-NAME")]
     pub zone: String,
-    /// All settings; those of the database matter.
+    /// Which database.
     #[command(flatten)]
-    pub config: Config,
+    pub database: Database,
 }
 
 /// `vez user ...`.
@@ -138,11 +128,8 @@ pub enum UserCommand {
 
 /// `vez user create`.
 #[derive(Debug, Args)]
-#[command(
-    about = "Make somebody who can log in",
-    after_help = "Example: vez user create --tenant acme --email ana@acme.example --name Ana --role manager \
-        --password-file secret.txt\n\nWithout a password, a random one is made and printed once."
-)]
+#[command(after_help = "Example: vez user create --tenant acme --email ana@acme.example --name Ana --role manager \
+        --password-file secret.txt\n\nWithout a password, a random one is made and printed once.")]
 pub struct UserCreate {
     /// The company, by its slug.
     #[arg(long, value_name = "SLUG")]
@@ -165,9 +152,9 @@ pub struct UserCreate {
     /// Departments to serve, by name, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub departments: Vec<String>,
-    /// All settings; those of the database matter.
+    /// Which database.
     #[command(flatten)]
-    pub config: Config,
+    pub database: Database,
 }
 
 /// Offers the roles by the words the API uses.
