@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use vez::cli::{Cli, commands};
 use vez::telemetry;
 
@@ -15,6 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::init_logs();
+    allow_many_sockets();
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -27,5 +29,14 @@ fn main() -> ExitCode {
             eprintln!("vez: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Every socket is an open file, and the usual soft limit of 1,024 ends a queue of a thousand customers.
+fn allow_many_sockets() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map(|()| hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit of open files; see `ulimit -n`");
     }
 }
