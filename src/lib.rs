@@ -3,5 +3,19 @@
 //! The modules stand in the order of the layers: each imports only what is above it (`tests/tidy.rs` holds that).
 
 pub mod domain;
+
+pub mod config;
+
+pub mod telemetry;
+
+pub mod shutdown;
+
 pub mod queue;
+
 pub mod roster;
+
+pub mod live;
+
+pub mod store;
+
+pub mod cli;
