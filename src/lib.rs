@@ -2,6 +2,6 @@
 //!
 //! The modules stand in the order of the layers: each imports only what is above it (`tests/tidy.rs` holds that).
 
-pub mod auth;
 pub mod domain;
 pub mod live;
+pub mod auth;
