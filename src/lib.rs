@@ -3,3 +3,4 @@
 //! The modules stand in the order of the layers: each imports only what is above it (`tests/tidy.rs` holds that).
 
 pub mod domain;
+pub mod store;
