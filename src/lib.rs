@@ -5,3 +5,4 @@
 pub mod domain;
 pub mod live;
 pub mod auth;
+pub mod store;
