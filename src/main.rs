@@ -1,1 +1,2 @@
+//! The `vez` binary.
 fn main() {}
