@@ -16,6 +16,8 @@ pub mod roster;
 
 pub mod live;
 
+pub mod auth;
+
 pub mod store;
 
 pub mod cli;
