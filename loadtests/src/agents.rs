@@ -226,7 +226,7 @@ impl Agent {
         match self.command(channel, "accept", &format!(r#"{{"offer_id":{}}}"#, offer.offer_id)).await {
             Ok(_) => {
                 let at = clock::now();
-                self.world.latencies.record(Step::AcceptAcknowledged, at - asked_at);
+                self.world.record_command(Step::AcceptAcknowledged, at - asked_at);
                 ledger.accept_acknowledged(&offer.call_id, Seen { agent: self.index, at });
                 self.talk(channel, &offer.call_id, false).await?;
             }
@@ -248,7 +248,7 @@ impl Agent {
             if let Err(error) = self.command(channel, "start", &payload).await {
                 return self.give_up("start", error);
             }
-            self.world.latencies.record(Step::StartAcknowledged, clock::now() - asked_at);
+            self.world.record_command(Step::StartAcknowledged, clock::now() - asked_at);
             ledger.start_acknowledged(call_id, clock::now());
         }
         if !self.behaviour.talk.is_zero() {
@@ -259,7 +259,7 @@ impl Agent {
         if let Err(error) = self.command(channel, "complete", &payload).await {
             return self.give_up("complete", error);
         }
-        self.world.latencies.record(Step::CompleteAcknowledged, clock::now() - asked_at);
+        self.world.record_command(Step::CompleteAcknowledged, clock::now() - asked_at);
         ledger.complete_acknowledged(call_id, clock::now());
         if self.behaviour.ends_wrap_up {
             self.end_wrap_up(channel, call_id).await?;

@@ -88,6 +88,17 @@ impl Supervisor {
         create_link(&self.rest, &self.access_token, &id).await
     }
 
+    /// Lets customers who are away keep their places for a day, as a test that kills the server needs.
+    ///
+    /// # Errors
+    /// As the server refuses.
+    pub async fn lengthen_grace(&self, department_ids: &[Arc<str>]) -> anyhow::Result<()> {
+        for id in department_ids {
+            self.update(id, &json!({ "reconnect_grace_seconds": LONGEST_GRACE_SECONDS })).await?;
+        }
+        Ok(())
+    }
+
     /// Puts a department that the tester made out of use.
     ///
     /// # Errors

@@ -96,7 +96,7 @@ struct TargetArgs {
     #[arg(
         long = "agent",
         value_name = "EMAIL:PASSWORD",
-        env = "VEZ_AGENTS",
+        env = "VEZ_LOADTESTS_AGENT_LOGINS",
         hide_env_values = true,
         value_delimiter = ','
     )]

@@ -216,6 +216,7 @@ async fn serve(
         let now = clock::now();
         let measured = schedule.is_measured(intended_at);
         if measured {
+            world.measure(true);
             progress.began.get_or_insert((now, world.ledger.completed_count()));
             progress.ended = Some((now, world.ledger.completed_count()));
             world.latencies.record(Step::OwnLag, now.saturating_duration_since(intended_at));
@@ -243,6 +244,7 @@ async fn serve(
     }
     tokio::time::sleep_until(schedule.end().into()).await;
     progress.ended = Some((clock::now(), world.ledger.completed_count()));
+    world.measure(false);
     let give_up_at = clock::now() + load.drain;
     loop {
         while customers.try_join_next().is_some() {}

@@ -14,6 +14,7 @@ use crate::client::http::Rest;
 /// A person who can log in.
 #[derive(Debug, Clone, Deserialize)]
 pub struct User {
+    pub id: String,
     pub email: String,
     pub password: String,
     /// `attendant`, `supervisor` or `manager`.
@@ -70,6 +71,7 @@ impl Target {
         let rest = Rest::new(base_url)?;
         let login = rest.login(tenant, supervisor.0, supervisor.1).await.context("the supervisor cannot log in")?;
         let mut users = vec![User {
+            id: login.user.id.clone(),
             email: supervisor.0.to_owned(),
             password: supervisor.1.to_owned(),
             role: login.user.role,
@@ -88,6 +90,7 @@ impl Target {
                 .collect();
             served.extend(department_ids.iter().map(|id| (Arc::clone(id), ())));
             users.push(User {
+                id: agent.user.id,
                 email: email.clone(),
                 password: password.clone(),
                 role: agent.user.role,

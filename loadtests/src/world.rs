@@ -1,8 +1,9 @@
 //! What all bots of a run share: the server, the ledger, the histograms, the counts of trouble.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -24,6 +25,8 @@ pub struct World {
     pub ledger: Ledger,
     pub latencies: Latencies,
     pub fleet: Fleet,
+    /// Whether what agents see counts: not in the warm-up, nor while the rest is drained.
+    measuring: AtomicBool,
     /// One permit a login.
     pub logins: Semaphore,
     /// Commands that failed for good, by what happened.
@@ -44,6 +47,7 @@ impl World {
             ledger: Ledger::default(),
             latencies: Latencies::new()?,
             fleet,
+            measuring: AtomicBool::new(false),
             logins: Semaphore::new(LOGINS),
             errors: Mutex::default(),
             retries: AtomicU64::new(0),
@@ -57,6 +61,18 @@ impl World {
         let kind = format!("{what}: {why}");
         let kind = if errors.len() >= TROUBLE_KINDS && !errors.contains_key(&kind) { "other".to_owned() } else { kind };
         *errors.entry(kind).or_default() += 1;
+    }
+
+    /// Begins or ends the measured part.
+    pub fn measure(&self, on: bool) {
+        self.measuring.store(on, Ordering::Relaxed);
+    }
+
+    /// Counts the latency of an agent's command in the measured part.
+    pub fn record_command(&self, step: Step, latency: Duration) {
+        if self.measuring.load(Ordering::Relaxed) {
+            self.latencies.record(step, latency);
+        }
     }
 
     pub fn retried(&self) {

@@ -238,7 +238,7 @@ impl Driver {
                     }
                 },
                 () = &mut heartbeat => {
-                    heartbeat.as_mut().reset(tokio::time::Instant::now() + HEARTBEAT);
+                    heartbeat.as_mut().reset((clock::now() + HEARTBEAT).into());
                     self.beat().await
                 }
             };
