@@ -193,6 +193,11 @@ impl Agent {
         (&self.intent, self.intent_since)
     }
 
+    /// What takes effect after the running call and its wrap-up.
+    pub fn after_call(&self) -> Option<&Intent> {
+        self.after_call.as_ref()
+    }
+
     /// Why the system holds offers back.
     pub fn held(&self) -> Option<Held> {
         self.held
