@@ -6,5 +6,8 @@ pub mod config;
 pub mod domain;
 
 pub mod auth;
+pub mod store;
+
+pub mod actors;
 
 pub mod http;

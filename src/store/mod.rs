@@ -1,0 +1,41 @@
+//! Owns every statement that changes the database, one file per aggregate, and the rule that a tenant's rows are only
+//! reached in that tenant's name: every function of a tenant takes its `TenantId` first (after the store itself), opens
+//! a transaction that names it, and row-level security hides all others. It decides nothing about calls or agents; it
+//! must not import the actors, sockets or routes that stand below it.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `connect` | pools, roles, the tenant's transaction |
+//! | `error` | what may go wrong, by SQLSTATE |
+//! | `page` | pages and sorting of lists |
+//! | `migrate` | migrations and roles |
+//! | `ownership` | one process owns one database |
+//! | `record` | the group commit of the record |
+//! | `restore` | what queues and tenants are rebuilt from |
+//! | `events` | the tenant's numbered feed of facts |
+//! | `numbers` | committed blocks of numbers |
+//! | the rest | one aggregate each |
+
+pub mod calls;
+mod connect;
+pub mod customers;
+pub mod departments;
+mod error;
+pub mod events;
+pub mod links;
+mod migrate;
+pub mod notifications;
+pub mod numbers;
+pub mod ownership;
+mod page;
+pub mod record;
+pub mod restore;
+pub mod sessions;
+pub mod tenants;
+pub mod users;
+// The embedded Postgres goes here: `pub mod embedded;`
+
+pub use connect::{Store, Transaction};
+pub use error::{Result, StoreError};
+pub use migrate::migrate;
+pub use page::{PAGE_SIZE_MAX, Page, Paged, Sort, SortOrder};
