@@ -5,6 +5,8 @@
 pub mod config;
 pub mod domain;
 
+pub mod live;
+
 pub mod auth;
 pub mod store;
 
