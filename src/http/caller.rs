@@ -119,8 +119,7 @@ where
             return Ok(Self(None));
         }
         let token = bearer(&parts.headers).ok_or_else(ApiError::unauthorized)?;
-        let claims =
-            Tokens::from_ref(state).verify(token, Use::Call).map_err(|_| ApiError::unauthorized())?;
+        let claims = Tokens::from_ref(state).verify(token, Use::Call).map_err(|_| ApiError::unauthorized())?;
         Ok(Self(Some(Customer { tenant: claims.tid, call: claims.call() })))
     }
 }

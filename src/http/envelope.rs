@@ -5,6 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::store::Paged;
+
 /// 200 with one object, or a list that is not paged.
 #[derive(Clone, Debug, Serialize)]
 pub struct Data<T> {
@@ -57,6 +59,13 @@ impl<T> Page<T> {
     pub fn new(data: Vec<T>, current_page: u32, page_size: u32, total_count: u64) -> Self {
         let total_pages = total_count.div_ceil(u64::from(page_size.max(1)));
         Self { data, meta: Meta { current_page, page_size, total_pages, total_count } }
+    }
+}
+
+impl<T> From<Paged<T>> for Page<T> {
+    fn from(paged: Paged<T>) -> Self {
+        let total_count = u64::try_from(paged.total_count).unwrap_or(0);
+        Self::new(paged.items, paged.page.number(), paged.page.size(), total_count)
     }
 }
 

@@ -9,6 +9,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::actors::handle::{CallError, Rejection};
+use crate::auth::PasswordError;
+use crate::store::StoreError;
+
 /// A text of an error: usually one of ours, sometimes made for the occasion.
 pub type Text = Cow<'static, str>;
 
@@ -115,6 +119,53 @@ impl ApiError {
             ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    /// What no route words better: a key that is taken is worded by the route that wrote it, so here it is a fault.
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Fenced | StoreError::OwnedElsewhere { .. } => {
+                ApiError::unavailable(error)
+            }
+            // Class 22 is data that cannot be stored, whatever it is; the edge should have refused it, yet the client
+            // is the one who can change it.
+            StoreError::Refused { ref code, .. } if code.starts_with("22") => {
+                ApiError::Rejected { code: "not_storable", detail: "A value cannot be stored".into() }
+            }
+            other => ApiError::internal(other),
+        }
+    }
+}
+
+impl From<CallError> for ApiError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Rejected(rejection @ Rejection::PlanLimit) => ApiError::PlanLimit(rejection.to_string().into()),
+            // An agent of another company and one who does not exist are answered alike, as every unknown id.
+            CallError::Rejected(Rejection::UnknownAgent) => ApiError::not_found(),
+            CallError::Rejected(rejection) => {
+                ApiError::Rejected { code: rejection.code(), detail: rejection.to_string().into() }
+            }
+            CallError::NotFound => ApiError::not_found(),
+            CallError::StorageUnavailable { retry_after_seconds } => {
+                ApiError::Unavailable { retry_after_seconds, cause: "the record cannot be written".to_owned() }
+            }
+            CallError::Overloaded { retry_after_seconds } => {
+                ApiError::Unavailable { retry_after_seconds, cause: "the queue is overloaded".to_owned() }
+            }
+            CallError::Failed => ApiError::internal("the queue failed on this command"),
+        }
+    }
+}
+
+impl From<PasswordError> for ApiError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Overloaded => ApiError::unavailable(error),
+            PasswordError::Failed => ApiError::internal(error),
         }
     }
 }
@@ -265,6 +316,23 @@ mod tests {
             let name = format!("{error:?}");
             assert_eq!(parts(error).await, (status, retry.map(str::to_owned), body), "{name}");
         }
+    }
+
+    #[test]
+    fn errors_of_the_queue_and_the_store_have_their_status() {
+        let of = |error: ApiError| error.status().as_u16();
+        assert_eq!(of(CallError::Rejected(Rejection::QueueFull).into()), 422);
+        assert_eq!(of(CallError::Rejected(Rejection::PlanLimit).into()), 403);
+        assert_eq!(of(CallError::NotFound.into()), 404);
+        assert_eq!(of(CallError::StorageUnavailable { retry_after_seconds: 3 }.into()), 503);
+        assert_eq!(of(CallError::Overloaded { retry_after_seconds: 3 }.into()), 503);
+        assert_eq!(of(CallError::Failed.into()), 500);
+        assert_eq!(of(StoreError::Fenced.into()), 503);
+        assert_eq!(of(StoreError::Conflict { constraint: "x".into() }.into()), 500);
+        let refused = |code: &str| StoreError::Refused { code: code.into(), message: String::new() };
+        assert_eq!(of(refused("22021").into()), 422);
+        assert_eq!(of(refused("42601").into()), 500);
+        assert_eq!(of(PasswordError::Overloaded.into()), 503);
     }
 
     #[test]

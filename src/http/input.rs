@@ -69,7 +69,8 @@ pub fn parse<T: Input>(bytes: &[u8]) -> Result<T, ApiError> {
         Value::Object(Map::new())
     } else {
         // The parser's own words name the line and column and quote nothing of the body.
-        serde_json::from_slice(bytes).map_err(|error| ApiError::BadRequest(format!("Malformed JSON: {error}").into()))?
+        serde_json::from_slice(bytes)
+            .map_err(|error| ApiError::BadRequest(format!("Malformed JSON: {error}").into()))?
     };
     let Value::Object(mut object) = value else {
         return Err(ApiError::BadRequest("The request body must be a JSON object".into()));
@@ -550,13 +551,18 @@ mod tests {
         };
         assert_eq!(params(&[]).page().unwrap(), Page::new(1, 20));
         assert_eq!(params(&[("page", "3"), ("page_size", "50")]).page().unwrap(), Page::new(3, 50));
-        let sort = |pairs: &[(&str, &str)]| {
-            params(pairs).sort(|word| (word == "name").then_some(1), 0, SortOrder::Desc)
-        };
+        let sort =
+            |pairs: &[(&str, &str)]| params(pairs).sort(|word| (word == "name").then_some(1), 0, SortOrder::Desc);
         assert_eq!(sort(&[]).unwrap(), Sort::by(0, SortOrder::Desc));
         assert_eq!(sort(&[("sort_by", "name"), ("sort_order", "asc")]).unwrap(), Sort::by(1, SortOrder::Asc));
-        let bads =
-            [("page", "0"), ("page", "x"), ("page_size", "101"), ("page_size", "-1"), ("sort_order", "up"), ("sort_by", "x")];
+        let bads = [
+            ("page", "0"),
+            ("page", "x"),
+            ("page_size", "101"),
+            ("page_size", "-1"),
+            ("sort_order", "up"),
+            ("sort_by", "x"),
+        ];
         for bad in bads {
             let refused = params(&[bad]).page().err().or_else(|| sort(&[bad]).err());
             assert!(matches!(refused, Some(ApiError::BadRequest(_))), "{bad:?}");

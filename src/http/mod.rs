@@ -41,7 +41,10 @@ const CORS_SECONDS: u64 = 7_200;
 /// log and panic guard. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, else all clients look alike.
 pub fn router(state: AppState, others: Router<AppState>) -> Router {
     let api = Router::new()
-        .nest("/api/auth", routes::auth::routes().route_layer(from_fn_with_state(state.clone(), rate_limit::limit_auth)))
+        .nest(
+            "/api/auth",
+            routes::auth::routes().route_layer(from_fn_with_state(state.clone(), rate_limit::limit_auth)),
+        )
         .nest("/api/v1/users", routes::users::routes())
         .nest("/api/v1/departments", routes::departments::routes())
         .nest("/api/v1/access-links", routes::access_links::routes())

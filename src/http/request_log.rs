@@ -90,8 +90,7 @@ pub async fn log_request(State(state): State<AppState>, mut request: Request, ne
 fn with_id(response: Response, at_fault: bool, request_id: &str) -> Response {
     let status = response.status();
     let mut response = if at_fault {
-        let detail =
-            if status == StatusCode::SERVICE_UNAVAILABLE { UNAVAILABLE_DETAIL } else { INTERNAL_DETAIL };
+        let detail = if status == StatusCode::SERVICE_UNAVAILABLE { UNAVAILABLE_DETAIL } else { INTERNAL_DETAIL };
         let body = Json(detail_body(detail.into(), None, Some(request_id.to_owned())));
         let mut named = (status, body).into_response();
         if let Some(seconds) = response.headers().get(axum::http::header::RETRY_AFTER) {

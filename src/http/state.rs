@@ -15,6 +15,7 @@ use crate::auth::{Passwords, Tokens};
 use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
+use crate::live::hub::Hub;
 use crate::store::Store;
 
 /// The parts a route may take. Cheap to clone.
@@ -22,6 +23,8 @@ use crate::store::Store;
 pub struct AppState {
     pub store: Store,
     pub queues: Queues,
+    /// Sockets that end with a login or a membership.
+    pub hub: Hub,
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub limits: RateLimits,
@@ -45,6 +48,7 @@ impl AppState {
         config: &Config,
         store: Store,
         queues: Queues,
+        hub: Hub,
         tokens: Tokens,
         passwords: Passwords,
         metrics: Option<PrometheusHandle>,
@@ -61,6 +65,7 @@ impl AppState {
         Ok(Self {
             store,
             queues,
+            hub,
             tokens,
             passwords,
             limits: RateLimits::new(&config.limits, &config.server, clock.clone())?,
