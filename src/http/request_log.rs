@@ -11,8 +11,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::{Fault, INTERNAL_DETAIL, UNAVAILABLE_DETAIL, detail_body};
-use super::state::AppState;
-use crate::domain::ids::TenantId;
+use super::rate_limit::RateLimits;
+use crate::domain::clock::Clock;
+use crate::domain::ids::{IdSource, TenantId};
 
 /// The header that carries a request's id in and out.
 pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -46,12 +47,18 @@ impl Tag {
 }
 
 /// Middleware around everything: gives the request its id and tag, then writes one line and the metrics.
-pub async fn log_request(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let started_at = state.clock.now();
-    let request_id = id_of(request.headers()).unwrap_or_else(|| state.ids.uuid(started_at).to_string().into());
+pub async fn log_request(
+    State(clock): State<Clock>,
+    State(ids): State<IdSource>,
+    State(limits): State<RateLimits>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started_at = clock.now();
+    let request_id = id_of(request.headers()).unwrap_or_else(|| ids.uuid(started_at).to_string().into());
     let tag = Tag {
         request_id: request_id.clone(),
-        address: state.limits.client_address(request.extensions(), request.headers()),
+        address: limits.client_address(request.extensions(), request.headers()),
         tenant: Arc::default(),
     };
     request.extensions_mut().insert(tag.clone());
@@ -61,7 +68,7 @@ pub async fn log_request(State(state): State<AppState>, mut request: Request, ne
 
     let response = next.run(request).await;
 
-    let elapsed = state.clock.now().since(started_at);
+    let elapsed = clock.now().since(started_at);
     let status = response.status();
     let fault = response.extensions().get::<Fault>().map(|fault| fault.0.clone());
     let tenant = tag.tenant.get().map(ToString::to_string);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::actors::handle::Queues;
 use crate::domain::clock::Clock;
 use crate::domain::department::{QUEUE_SIZE_MAX, RoutingStrategy};
-use crate::domain::ids::{DepartmentId, IdSource, TenantId, UserId};
+use crate::domain::ids::{DepartmentId, TenantId, UserId};
 use crate::domain::role::Role;
 use crate::http::caller::Supervisor;
 use crate::http::envelope::{Created, Data, Page};
@@ -135,15 +135,18 @@ async fn show(
 
 /// `POST /api/v1/departments`
 async fn create(
-    State(store): State<Store>,
-    State(clock): State<Clock>,
-    State(ids): State<IdSource>,
+    State(state): State<AppState>,
     staff: Supervisor,
     Body(CreateDepartment(new)): Body<CreateDepartment>,
 ) -> Result<Created<Department>, ApiError> {
-    let now = clock.now();
-    let id = ids.next(now);
-    departments::create(&store, staff.tenant, id, new, now).await.map(Created).map_err(taken)
+    let now = state.clock.now();
+    let id = state.ids.next(now);
+    let department = departments::create(&state.store, staff.tenant, id, new, now).await.map_err(taken)?;
+    if let Err(error) = state.queues.department_changed(staff.tenant, id).await {
+        // It stands, and its queue will read it when somebody joins; an error now would invite a second one.
+        tracing::warn!(tenant = %staff.tenant, department = %id, ?error, "the queues did not hear of a new department");
+    }
+    Ok(Created(department))
 }
 
 /// `PUT /api/v1/departments/:id`

@@ -73,7 +73,16 @@ pub struct ValidLink {
 /// `GET /api/v1/call/:token/validate`
 async fn validate(State(state): State<AppState>, Ids(token): Ids<String>) -> Result<Data<ValidLink>, ApiError> {
     let (tenant, link) = link_of(&state, &token).await?;
-    if link.status != LinkStatus::Active {
+    let leads_somewhere = match link.status {
+        LinkStatus::Active => true,
+        // Whoever used it up may come back to that call while it is open, as after a reload of the page.
+        LinkStatus::Used => match earlier_call(&state, tenant, &link, None).await? {
+            Some(call) => state.queues.customer_state(tenant, call).await?.is_some(),
+            None => false,
+        },
+        LinkStatus::Expired | LinkStatus::Cancelled => false,
+    };
+    if !leads_somewhere {
         return Err(no_such_link());
     }
     let company = tenants::company(&state.store, tenant).await?.ok_or_else(no_such_link)?;
