@@ -2,14 +2,26 @@
 //!
 //! Owns: the list of modules. A module imports only modules listed above it; `tests/tidy.rs` holds the order.
 
-pub mod config;
 pub mod domain;
+
+pub mod config;
+
+pub mod telemetry;
+
+pub mod shutdown;
+
+pub mod queue;
+
+pub mod roster;
 
 pub mod live;
 
 pub mod auth;
+
 pub mod store;
 
 pub mod actors;
 
 pub mod http;
+
+pub mod cli;
