@@ -55,7 +55,9 @@ pub fn router(state: AppState, others: Router<AppState>) -> Router {
         .nest("/api/v1/calls", routes::calls::routes())
         .nest(
             "/api/v1/call",
-            routes::public_call::routes().route_layer(from_fn_with_state(state.clone(), rate_limit::limit_public)),
+            routes::public_call::routes()
+                .merge(routes::call_status::routes())
+                .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_public)),
         )
         .layer(map_response(never_cache));
     let routes = Router::new().merge(api).merge(routes::health::routes()).merge(others);

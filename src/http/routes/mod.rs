@@ -2,6 +2,7 @@
 
 pub mod access_links;
 pub mod auth;
+pub mod call_status;
 pub mod calls;
 pub mod departments;
 pub mod health;

@@ -1,5 +1,6 @@
-//! Owns the customer's way in, without any login: look at a link, join the line, ask how it goes, rate the call. What a
-//! place in line is worth is the queue's business; this file finds the tenant, checks the input and words the answer.
+//! Owns the customer's way in, without any login: look at a link, join the line. What a place in line is worth is the
+//! queue's business; this file finds the tenant, checks the input and words the answer. How the call goes on is told by
+//! `call_status`.
 //!
 //! The path of a join, the hottest of all routes: link by token (remembered for seconds), then at once the two look-ups
 //! that only some joins need, the call of a repeated key and the customer of a known contact, then the queue.
@@ -12,17 +13,16 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::routing::{get, post};
 use serde::Serialize;
 
-use crate::actors::handle::{CustomerState, Estimate, NewCall};
+use crate::actors::handle::NewCall;
 use crate::auth::sha256_hex;
-use crate::domain::call::{Caller, Phase, Status};
+use crate::domain::call::{Caller, Status};
 use crate::domain::ids::{CallId, CustomerId, LinkId, TenantId};
-use crate::http::caller::MaybeCustomer;
 use crate::http::envelope::Data;
-use crate::http::error::{ApiError, NOT_FOUND};
+use crate::http::error::ApiError;
 use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, PHONE_CHARS_MAX, TEXT_CHARS_MAX};
 use crate::http::public_url::BaseUrl;
+use crate::http::routes::call_status::{CallStatus, look};
 use crate::http::state::AppState;
-use crate::store::calls::Rated;
 use crate::store::links::{Link, LinkStatus};
 use crate::store::{calls, customers, tenants};
 
@@ -33,13 +33,9 @@ const JOIN_KEY_CHARS_MAX: usize = 200;
 
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// `/api/v1/call/*`.
+/// `/api/v1/call/:token/*`.
 pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/{token}/validate", get(validate))
-        .route("/{token}/join", post(join))
-        .route("/status/{call_id}", get(status))
-        .route("/evaluate/{call_id}", post(evaluate))
+    Router::new().route("/{token}/validate", get(validate)).route("/{token}/join", post(join))
 }
 
 /// One answer for every link that leads nowhere, so that tokens cannot be sorted into wrong and used ones.
@@ -142,6 +138,24 @@ pub struct JoinResponse {
     pub websocket_url: String,
 }
 
+impl JoinResponse {
+    /// For a call joined before.
+    fn again(seen: CallStatus, state: &AppState, base: &BaseUrl, tenant: TenantId) -> Result<Self, ApiError> {
+        Ok(Self {
+            call_id: seen.call_id,
+            status: seen.status,
+            position: seen.position,
+            estimated_wait_time: seen.estimated_wait_time,
+            estimated_wait_time_p90: seen.estimated_wait_time_p90,
+            queue_size: seen.queue_size,
+            protocol: seen.protocol,
+            resumed: true,
+            websocket_token: state.tokens.issue_call(tenant, seen.call_id).map_err(ApiError::internal)?,
+            websocket_url: base.of_socket(),
+        })
+    }
+}
+
 /// `POST /api/v1/call/:token/join`
 async fn join(
     State(state): State<AppState>,
@@ -164,7 +178,7 @@ async fn join(
     if let Some(call) = earlier
         && let Some(seen) = look(&state, tenant, call).await?
     {
-        return Ok(Data::new(seen.into_join(&state, &base, tenant)?));
+        return JoinResponse::again(seen, &state, &base, tenant).map(Data::new);
     }
     if link.status == LinkStatus::Used {
         return Err(no_such_link());
@@ -250,149 +264,10 @@ async fn known_customer(
     Ok(customers::match_contact(&state.store, tenant, email, phone).await?)
 }
 
-/// A call as its customer sees it; serialises as the answer of `status`.
-#[derive(Clone, Debug, Serialize)]
-pub struct CallStatus {
-    pub call_id: CallId,
-    pub protocol: i64,
-    pub status: Status,
-    pub phase: Phase,
-    /// From 1; null once the call is not queued.
-    pub position: Option<u32>,
-    /// Null once the call has ended.
-    pub queue_size: Option<u32>,
-    /// Seconds; null while there is nothing to base it on.
-    pub estimated_wait_time: Option<u64>,
-    pub estimated_wait_time_p90: Option<u64>,
-    pub department_name: Arc<str>,
-    pub agent_name: Option<Arc<str>>,
-}
-
-impl CallStatus {
-    fn of_open(call_id: CallId, open: CustomerState) -> Self {
-        let Estimate { p50_seconds, p90_seconds } = open.estimate;
-        Self {
-            call_id,
-            protocol: open.protocol,
-            status: open.status,
-            phase: open.phase,
-            position: open.position,
-            queue_size: Some(open.queue_size),
-            estimated_wait_time: p50_seconds,
-            estimated_wait_time_p90: p90_seconds,
-            department_name: open.department_name,
-            agent_name: open.agent_name,
-        }
-    }
-
-    fn into_join(self, state: &AppState, base: &BaseUrl, tenant: TenantId) -> Result<JoinResponse, ApiError> {
-        Ok(JoinResponse {
-            call_id: self.call_id,
-            status: self.status,
-            position: self.position,
-            estimated_wait_time: self.estimated_wait_time,
-            estimated_wait_time_p90: self.estimated_wait_time_p90,
-            queue_size: self.queue_size,
-            protocol: self.protocol,
-            resumed: true,
-            websocket_token: state.tokens.issue_call(tenant, self.call_id).map_err(ApiError::internal)?,
-            websocket_url: base.of_socket(),
-        })
-    }
-}
-
-/// The call as it is now, from its queue, or from the record once it has ended. `None` when there is no such call.
-async fn look(state: &AppState, tenant: TenantId, call_id: CallId) -> Result<Option<CallStatus>, ApiError> {
-    if let Some(open) = state.queues.customer_state(tenant, call_id).await? {
-        return Ok(Some(CallStatus::of_open(call_id, open)));
-    }
-    Ok(calls::find(&state.store, tenant, call_id).await?.map(|call| CallStatus {
-        call_id,
-        protocol: call.protocol,
-        status: call.status,
-        phase: call.phase,
-        position: None,
-        queue_size: None,
-        estimated_wait_time: None,
-        estimated_wait_time_p90: None,
-        department_name: call.department_name,
-        agent_name: call.user_name,
-    }))
-}
-
-/// `GET /api/v1/call/status/:call_id`. Asking about an open call keeps its customer present for 30 s.
-async fn status(State(state): State<AppState>, Ids(call_id): Ids<CallId>) -> Result<Data<CallStatus>, ApiError> {
-    let tenant = state.lookups.tenant_of_call(&state.store, call_id).await?.ok_or_else(ApiError::not_found)?;
-    let seen = look(&state, tenant, call_id).await?.ok_or_else(ApiError::not_found)?;
-    if seen.phase != Phase::Ended
-        && let Err(error) = state.queues.poll(tenant, call_id).await
-    {
-        // The answer is true all the same; the next poll tries again.
-        tracing::debug!(call = %call_id, ?error, "a status poll did not count");
-    }
-    Ok(Data::new(seen))
-}
-
-/// Body of `POST /call/evaluate/:call_id`.
-#[derive(Clone, Debug)]
-pub struct Evaluation {
-    /// 1 to 5.
-    pub rating: i16,
-    pub comment: Option<String>,
-}
-
-impl Input for Evaluation {
-    fn read(fields: &mut Fields) -> Self {
-        let rating = fields.required_integer("rating", 1..=5);
-        Self { rating: i16::try_from(rating).unwrap_or(1), comment: fields.text("comment", TEXT_CHARS_MAX) }
-    }
-}
-
-/// The rating that counts.
-#[derive(Clone, Debug, Serialize)]
-pub struct Evaluated {
-    pub call_id: CallId,
-    pub rating: i16,
-    pub comment: Option<String>,
-}
-
-/// `POST /api/v1/call/evaluate/:call_id`: once, within 24 h after the end; the same again is fine. With the call's token
-/// the rating counts as verified.
-async fn evaluate(
-    State(state): State<AppState>,
-    MaybeCustomer(customer): MaybeCustomer,
-    Ids(call_id): Ids<CallId>,
-    Body(Evaluation { rating, comment }): Body<Evaluation>,
-) -> Result<Data<Evaluated>, ApiError> {
-    if customer.is_some_and(|customer| customer.call != call_id) {
-        return Err(ApiError::unauthorized());
-    }
-    let tenant = match customer {
-        Some(customer) => customer.tenant,
-        None => state.lookups.tenant_of_call(&state.store, call_id).await?.ok_or_else(ApiError::not_found)?,
-    };
-    let now = state.clock.now();
-    let rated = calls::rate(&state.store, tenant, call_id, rating, comment.as_deref(), customer.is_some(), now).await?;
-    let rejected = |code, detail: &'static str| Err(ApiError::Rejected { code, detail: detail.into() });
-    match rated {
-        Rated::Done => Ok(Data::new(Evaluated { call_id, rating, comment })),
-        Rated::Already { rating: first, comment: kept }
-            if first == rating && (comment.is_none() || comment == kept) =>
-        {
-            Ok(Data::new(Evaluated { call_id, rating, comment: kept }))
-        }
-        Rated::Already { .. } => rejected("already_rated", "The call has been rated already"),
-        Rated::NotEnded => rejected("not_ended", "The call has not ended yet"),
-        Rated::Closed => rejected("rating_closed", "The call ended too long ago to be rated"),
-        Rated::NotFound => Err(ApiError::NotFound(NOT_FOUND.into())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use serde_json::json;
     use uuid::Uuid;
 
     use super::*;
@@ -433,19 +308,9 @@ mod tests {
     }
 
     #[test]
-    fn a_join_needs_a_name_and_a_rating_is_one_to_five() {
+    fn a_join_needs_a_name_alone() {
         let request: JoinRequest = parse(br#"{"name": "Ana"}"#).unwrap();
         assert_eq!((request.name.as_str(), request.email, request.join_key), ("Ana", None, None));
-        for (body, faults) in [
-            (json!({"rating": 6}), json!({"rating": ["must be less than or equal to 5"]})),
-            (json!({}), json!({"rating": ["can't be blank"]})),
-            (json!({"rating": "5", "comment": 1}), json!({"rating": ["is invalid"], "comment": ["is invalid"]})),
-        ] {
-            let Err(ApiError::Invalid(errors)) = parse::<Evaluation>(body.to_string().as_bytes()) else {
-                unreachable!("a bad rating was read")
-            };
-            assert_eq!(serde_json::to_value(errors).unwrap(), faults);
-        }
     }
 
     #[test]
