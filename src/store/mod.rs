@@ -29,6 +29,7 @@ pub mod numbers;
 pub mod ownership;
 mod page;
 pub mod record;
+mod record_columns;
 pub mod restore;
 pub mod sessions;
 pub mod tenants;
