@@ -34,7 +34,7 @@ pub mod restore;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
-// The embedded Postgres goes here: `pub mod embedded;`
+pub mod embedded;
 
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};

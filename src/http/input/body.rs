@@ -293,3 +293,89 @@ impl Fields {
         self.object.get(field).filter(|value| !value.is_null()).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Everything {
+        name: String,
+        email: Option<String>,
+        size: Option<Option<i64>>,
+        rating: i64,
+        id: Option<Uuid>,
+        skills: Vec<String>,
+        on: Option<bool>,
+        at: Option<Timestamp>,
+    }
+
+    impl Input for Everything {
+        const WRAPPER: Option<&'static str> = Some("thing");
+        fn read(fields: &mut Fields) -> Self {
+            Self {
+                name: fields.required_text("name", 5),
+                email: fields.email("email"),
+                size: fields.patch_integer("size", 1..=10),
+                rating: fields.required_integer("rating", 1..=5),
+                id: fields.id("id"),
+                skills: fields.words("skills", 2),
+                on: fields.boolean("on"),
+                at: fields.time("at"),
+            }
+        }
+    }
+
+    fn faults(body: Value) -> Value {
+        match parse::<Everything>(body.to_string().as_bytes()) {
+            Err(ApiError::Invalid(errors)) => serde_json::to_value(errors).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_good_body_is_read_wrapped_and_flat() {
+        let fields = json!({"name": " Ana ", "email": "ana@example.com", "size": null, "rating": 5,
+            "id": "00000000-0000-0000-0000-000000000001", "skills": ["pt", "en"], "on": true,
+            "at": "2026-02-15T11:30:00-03:00", "unknown": [1]});
+        let flat = parse::<Everything>(fields.to_string().as_bytes()).unwrap();
+        let wrapped = parse::<Everything>(json!({"thing": fields}).to_string().as_bytes()).unwrap();
+        assert_eq!(flat, wrapped);
+        assert_eq!(flat.name, "Ana");
+        assert_eq!(flat.size, Some(None));
+        assert_eq!(flat.skills, ["en", "pt"]);
+        assert_eq!(flat.at.unwrap().to_string(), "2026-02-15T14:30:00Z");
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        assert_eq!(faults(json!({})), json!({"name": ["can't be blank"], "rating": ["can't be blank"]}));
+        assert_eq!(
+            faults(json!({"name": "too long", "email": "nobody", "size": 11, "rating": 0, "id": 7,
+                "skills": ["a", "b", "c"], "on": "yes", "at": "yesterday"})),
+            json!({"name": ["should be at most 5 character(s)"], "email": ["has invalid format"],
+                "size": ["must be less than or equal to 10"], "rating": ["must be greater than or equal to 1"],
+                "id": ["is invalid"], "skills": ["should have at most 2 item(s)"], "on": ["is invalid"],
+                "at": ["is invalid"]})
+        );
+        assert_eq!(
+            faults(json!({"name": "a\u{0}b", "rating": 4.5})),
+            json!({"name": ["must not contain a NUL character"], "rating": ["is invalid"]})
+        );
+        assert_eq!(
+            faults(json!({"name": ["x"], "rating": null, "skills": [""]})),
+            json!({"name": ["is invalid"], "rating": ["can't be blank"], "skills": ["is invalid"]})
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_is_a_bad_request() {
+        for body in ["{", "[]", "7", "null", "\"x\"", "\u{feff}{}"] {
+            assert!(matches!(parse::<Everything>(body.as_bytes()), Err(ApiError::BadRequest(_))), "{body}");
+        }
+    }
+}
