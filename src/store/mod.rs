@@ -31,10 +31,12 @@ pub mod numbers;
 pub mod ownership;
 mod page;
 pub mod record;
+mod record_columns;
 pub mod restore;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
+pub mod embedded;
 
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
