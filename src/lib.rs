@@ -11,3 +11,5 @@ pub mod live;
 pub mod auth;
 
 pub mod store;
+
+pub mod actors;

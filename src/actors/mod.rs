@@ -1,0 +1,3 @@
+//! Stands in for the actors until they come.
+
+pub mod handle;
