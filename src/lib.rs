@@ -13,3 +13,5 @@ pub mod auth;
 pub mod store;
 
 pub mod actors;
+
+pub mod ws;
