@@ -390,6 +390,13 @@ impl Session {
         self.channels.iter().filter_map(|channel| channel.flow.due_at()).min()
     }
 
+    /// Ends every membership and gives up what is under way; gives the frames that were still to be written.
+    pub(super) fn end(&mut self) -> VecDeque<Utf8Bytes> {
+        self.work = FuturesUnordered::new();
+        self.channels = Vec::new();
+        std::mem::take(&mut self.out)
+    }
+
     fn send_all(&mut self, pushes: &[Arc<Push>]) {
         let version = self.version;
         self.out.extend(pushes.iter().map(|push| push.frame(version, |p| encode(version, p))));

@@ -232,9 +232,10 @@ impl Socket {
     async fn close(&mut self, close: Close) {
         let frame = CloseFrame { code: close.code, reason: Utf8Bytes::from_static(close.reason) };
         let clock = self.clock.clone();
+        // What was gathered before the end, such as the answer that says why, goes out first; memberships end at once.
+        let last = self.session.end();
         let goodbye = async {
-            // What was gathered before the end, such as the answer that says why, goes out first.
-            while let Some(frame) = self.session.out.pop_front() {
+            for frame in last {
                 if self.socket.feed(Message::Text(frame)).await.is_err() {
                     return;
                 }
