@@ -22,6 +22,8 @@ pub mod store;
 
 pub mod actors;
 
+pub mod ws;
+
 pub mod http;
 
 pub mod cli;

@@ -36,7 +36,6 @@ pub mod restore;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
-pub mod embedded;
 
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
