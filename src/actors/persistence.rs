@@ -46,9 +46,9 @@ impl Owner {
 
     /// A dead owner needs no news: its next life reads the record.
     fn tell(&self, settlement: Settlement) {
-        let _ = match self {
-            Owner::Queue(actor) => actor.cast(QueueMsg::Settlement(settlement)),
-            Owner::Tenant(actor) => actor.cast(TenantMsg::Settlement(settlement)),
+        let _gone = match self {
+            Owner::Queue(actor) => actor.cast(QueueMsg::Settlement(settlement)).is_err(),
+            Owner::Tenant(actor) => actor.cast(TenantMsg::Settlement(settlement)).is_err(),
         };
     }
 }

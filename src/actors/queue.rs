@@ -38,10 +38,8 @@ pub(super) type ReplyPort = oneshot::Sender<Result<Reply, CallError>>;
 /// Messages of one queue.
 #[derive(Debug)]
 pub enum QueueMsg {
-    #[expect(private_interfaces, reason = "only actors and the handle send it")]
     Command { command: Command, reply: Option<ReplyPort> },
     Roster(Envelope<ToQueue>),
-    #[expect(private_interfaces, reason = "only persistence sends it")]
     Settlement(Settlement),
     Timer(u64),
     /// Postgres went away, or is back.

@@ -90,3 +90,15 @@ pub async fn queue(
 ) -> Result<Option<QueueState>> {
     Err(unwritten())
 }
+
+/// The departments of a tenant that have open calls.
+pub async fn departments_with_open_calls(store: &Store, tenant: TenantId) -> Result<Vec<DepartmentId>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let rows = sqlx::query_scalar!(
+        r#"SELECT DISTINCT department_id FROM calls WHERE tenant_id = $1 AND phase <> 'ended'"#,
+        tenant.0
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(rows.into_iter().map(DepartmentId).collect())
+}
