@@ -28,7 +28,7 @@ use crate::store::Store;
 use crate::store::record::RecordWriter;
 use crate::ws::{WsParts, WsState};
 use crate::{http, telemetry, ws};
-pub use database::Database;
+pub use database::{Database, connect};
 
 /// How long stopping may take before what is left is dropped; SIGTERM promises ten seconds in all.
 const SOCKETS_WITHIN: Duration = Duration::from_millis(1_500);

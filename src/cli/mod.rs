@@ -3,6 +3,7 @@
 //! Owns: commands, flags and their texts. Must not: do the work; `commands` holds one function for each.
 
 pub mod commands;
+mod demo;
 
 use std::path::PathBuf;
 

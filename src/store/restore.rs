@@ -173,7 +173,7 @@ async fn agents(tx: &mut Transaction, tenant: TenantId, user: Option<UserId>, no
                       WHERE m.tenant_id = u.tenant_id AND m.user_id = u.id ORDER BY m.department_id)
                     AS \"department_ids!\",
                 a.status AS \"status?\", a.pause_reason, a.status_since AS \"status_since?\", a.after_call_status,
-                a.after_call_reason, a.held_cause, a.held_since, a.misses AS \"misses?\", a.wrap_ups,
+                a.after_call_reason, a.held_cause, a.held_since, a.misses AS \"misses?\", a.leased AS \"leased?\", a.wrap_ups,
                 a.idle AS \"idle?\", a.rotation AS \"rotation?\", a.calls_today AS \"calls_today?\",
                 a.updated_at AS \"updated_at?\", a.version AS \"version?\"
          FROM users u LEFT JOIN agents a ON a.tenant_id = u.tenant_id AND a.user_id = u.id
