@@ -216,6 +216,8 @@ impl Session {
             topic,
             device: self.state.ids().next(now),
         };
+        // Exactly one more: nearly every socket has one topic, and a channel is half a kilobyte.
+        self.channels.reserve_exact(1);
         self.channels.push(Channel {
             id,
             topic,
