@@ -76,7 +76,7 @@ pg_scratch_stop() {
 pg_scratch_psql() {
   local dir=$1 database=$2 bin; shift 2
   bin=$(pg_find_bin) || return 1
-  PGOPTIONS='--client-min-messages=warning' "$bin/psql" -X -q -v ON_ERROR_STOP=1 -h "$dir/socket" -U vez -d "$database" "$@"
+  PGOPTIONS='--client-min-messages=warning' "$bin/psql" -X -q -o /dev/null -v ON_ERROR_STOP=1 -h "$dir/socket" -U vez -d "$database" "$@"
 }
 
 # pg_scratch_url DIR: the DATABASE_URL of its database.
