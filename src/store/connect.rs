@@ -20,8 +20,12 @@ const CHECK_AFTER_IDLE: Duration = Duration::from_secs(1);
 
 /// Run-time settings of every connection. Statements here are short and many, so compiling them never pays; nothing may
 /// run or hold locks for long, so that a vanished client cannot stand in anybody's way.
-const SESSION: [(&str, &str); 4] =
-    [("jit", "off"), ("statement_timeout", "15s"), ("lock_timeout", "10s"), ("idle_in_transaction_session_timeout", "30s")];
+const SESSION: [(&str, &str); 4] = [
+    ("jit", "off"),
+    ("statement_timeout", "15s"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "30s"),
+];
 
 /// The database, by two roles. Cloning it is cheap.
 #[derive(Clone, Debug)]

@@ -23,36 +23,33 @@ pub async fn reserve(store: &Store, tenant: TenantId, counter: Counter, count: u
 /// Takes the next `count` numbers, for good once the transaction commits.
 pub(super) async fn take(tx: &mut Transaction, tenant: TenantId, counter: Counter, count: u32) -> Result<i64> {
     let count = i64::from(count);
-    let last = match counter {
-        Counter::Call => {
-            sqlx::query_scalar!(
+    let last =
+        match counter {
+            Counter::Call => sqlx::query_scalar!(
                 "UPDATE tenant_counters SET call_number = call_number + $2 WHERE tenant_id = $1 RETURNING call_number",
                 tenant.0,
                 count
             )
             .fetch_optional(&mut **tx)
-            .await?
-        }
-        Counter::User => {
-            sqlx::query_scalar!(
+            .await?,
+            Counter::User => sqlx::query_scalar!(
                 "UPDATE tenant_counters SET user_number = user_number + $2 WHERE tenant_id = $1 RETURNING user_number",
                 tenant.0,
                 count
             )
             .fetch_optional(&mut **tx)
-            .await?
-        }
-        Counter::Department => {
-            sqlx::query_scalar!(
-                "UPDATE tenant_counters SET department_number = department_number + $2 WHERE tenant_id = $1
+            .await?,
+            Counter::Department => {
+                sqlx::query_scalar!(
+                    "UPDATE tenant_counters SET department_number = department_number + $2 WHERE tenant_id = $1
                  RETURNING department_number",
-                tenant.0,
-                count
-            )
-            .fetch_optional(&mut **tx)
-            .await?
-        }
-    };
+                    tenant.0,
+                    count
+                )
+                .fetch_optional(&mut **tx)
+                .await?
+            }
+        };
     match last {
         Some(last) => Ok(last - count + 1),
         None => Err(StoreError::Corrupt { table: "tenant_counters", column: "tenant_id", row: tenant.to_string() }),

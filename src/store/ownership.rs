@@ -139,9 +139,8 @@ async fn try_lock(connection: &mut PgConnection) -> Result<bool> {
 }
 
 async fn raise_epoch(connection: &mut PgConnection, id: Uuid, now: Timestamp) -> Result<(i64, Option<Timestamp>)> {
-    let begin = format!(
-        "BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_advisory_xact_lock({LOCK_CLASS}, {BATCH_LOCK})"
-    );
+    let begin =
+        format!("BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_advisory_xact_lock({LOCK_CLASS}, {BATCH_LOCK})");
     let mut tx = connection.begin_with(AssertSqlSafe(begin)).await?;
     let row = sqlx::query!(
         "INSERT INTO ownership (owner_epoch, owner_id, pid, host, acquired_at) VALUES (1, $1, $2, $3, $4)

@@ -79,9 +79,10 @@ impl CommitError {
     /// An error of the COMMIT itself. Only an answer that says why the transaction was rolled back tells its outcome; one
     /// that ends the connection may follow a commit that was done.
     fn at_commit(error: sqlx::Error) -> Self {
-        let answered = error.as_database_error().and_then(|error| error.code()).is_some_and(|code| {
-            matches!(code.get(..2), Some("22" | "23" | "40" | "42"))
-        });
+        let answered = error
+            .as_database_error()
+            .and_then(|error| error.code())
+            .is_some_and(|code| matches!(code.get(..2), Some("22" | "23" | "40" | "42")));
         if answered { Self::before_commit(error) } else { Self::Unknown { message: error.to_string() } }
     }
 }
