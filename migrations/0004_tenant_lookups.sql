@@ -1,5 +1,6 @@
 -- The only ways from something a stranger holds to the tenant it belongs to: one function each, answering with the
--- tenant's id and nothing else. They run as vez_system, because the migrating login itself is bound by the policies.
+-- tenant's id and nothing else. They run as vez_system, so that they do not depend on what the
+-- migrating login may see.
 
 CREATE FUNCTION vez_tenant_of_slug(wanted text) RETURNS uuid
     LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp

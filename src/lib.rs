@@ -26,4 +26,6 @@ pub mod ws;
 
 pub mod http;
 
+pub mod app;
+
 pub mod cli;

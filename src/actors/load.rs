@@ -76,9 +76,8 @@ pub(super) async fn queue(
     Ok(Some((restored, today)))
 }
 
-/// The last and the next midnight of a company's zone around `now`; UTC's when the zone is unknown.
-pub(super) fn day(time_zone: &str, now: Timestamp) -> (Timestamp, Timestamp) {
-    let zone: chrono_tz::Tz = time_zone.parse().unwrap_or(chrono_tz::UTC);
+/// The last and the next midnight of a company's zone around `now`.
+pub(super) fn day(zone: chrono_tz::Tz, now: Timestamp) -> (Timestamp, Timestamp) {
     let local = now.to_utc().with_timezone(&zone).date_naive();
     let midnight = |date: chrono::NaiveDate| {
         let naive = date.and_time(chrono::NaiveTime::MIN);
@@ -100,14 +99,14 @@ mod tests {
 
     #[test]
     fn a_day_begins_at_the_companys_own_midnight() {
-        let (start, end) = day("America/Sao_Paulo", at("2026-11-20T02:30:00Z"));
+        let (start, end) = day(chrono_tz::America::Sao_Paulo, at("2026-11-20T02:30:00Z"));
         assert_eq!((start, end), (at("2026-11-19T03:00:00Z"), at("2026-11-20T03:00:00Z")));
     }
 
     #[test]
     fn a_day_that_skips_midnight_begins_at_its_first_instant() {
         // Brazil's clocks went from 23:59 to 01:00 on 2018-11-04.
-        let (start, _) = day("America/Sao_Paulo", at("2018-11-04T12:00:00Z"));
+        let (start, _) = day(chrono_tz::America::Sao_Paulo, at("2018-11-04T12:00:00Z"));
         assert_eq!(start, at("2018-11-04T03:00:00Z"));
     }
 }

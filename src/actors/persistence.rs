@@ -46,9 +46,9 @@ impl Owner {
 
     /// A dead owner needs no news: its next life reads the record.
     fn tell(&self, settlement: Settlement) {
-        let _ = match self {
-            Owner::Queue(actor) => actor.cast(QueueMsg::Settlement(settlement)),
-            Owner::Tenant(actor) => actor.cast(TenantMsg::Settlement(settlement)),
+        let _gone = match self {
+            Owner::Queue(actor) => actor.cast(QueueMsg::Settlement(settlement)).is_err(),
+            Owner::Tenant(actor) => actor.cast(TenantMsg::Settlement(settlement)).is_err(),
         };
     }
 }
@@ -322,7 +322,8 @@ impl Shard {
         }
         let busy: HashSet<TenantId> =
             state.pending.iter().map(|write| write.tenant).chain(state.committing.iter().copied()).collect();
-        let (done, waiting): (Vec<_>, Vec<_>) = state.flushes.drain(..).partition(|(tenant, _)| !busy.contains(tenant));
+        let (done, waiting): (Vec<_>, Vec<_>) =
+            state.flushes.drain(..).partition(|(tenant, _)| !busy.contains(tenant));
         state.flushes = waiting;
         for (_, done) in done {
             let _ = done.send(());

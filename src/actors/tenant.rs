@@ -51,62 +51,25 @@ pub enum Decision {
 /// Messages of one tenant.
 #[derive(Debug)]
 pub enum TenantMsg {
-    #[expect(private_interfaces, reason = "only actors and the handle send it")]
-    Command {
-        command: Command,
-        reply: Option<RosterReplyPort>,
-    },
+    Command { command: Command, reply: Option<RosterReplyPort> },
     /// An agent answers an offer; the tenant knows which queue made it.
-    #[expect(private_interfaces, reason = "only the handle sends it")]
-    Offer {
-        grant: GrantId,
-        user: UserId,
-        decision: Decision,
-        reply: ReplyPort,
-    },
-    FromQueue {
-        department: DepartmentId,
-        envelopes: Vec<Envelope<ToRoster>>,
-    },
-    QueueStarted {
-        department: DepartmentId,
-        incarnation: u64,
-        actor: ActorRef<QueueMsg>,
-    },
-    EnsureQueue {
-        department: DepartmentId,
-    },
+    Offer { grant: GrantId, user: UserId, decision: Decision, reply: ReplyPort },
+    FromQueue { department: DepartmentId, envelopes: Vec<Envelope<ToRoster>> },
+    QueueStarted { department: DepartmentId, incarnation: u64, actor: ActorRef<QueueMsg> },
+    EnsureQueue { department: DepartmentId },
     /// A department was made or changed.
-    Department {
-        settings: crate::domain::department::Settings,
-    },
-    #[expect(private_interfaces, reason = "only persistence sends it")]
+    Department { settings: crate::domain::department::Settings },
     Settlement(Settlement),
     /// The record refused a queue's writes: the whole tenant restarts from it.
     Refused,
     Restart,
     Timer(u64),
-    Storage {
-        away: bool,
-    },
+    Storage { away: bool },
     /// What a call of an agent looks like now, or that it is over.
-    CallView {
-        call: CallId,
-        view: Option<ActiveCall>,
-    },
-    Figures {
-        figures: DepartmentFigures,
-        active: u32,
-        today: Today,
-    },
-    Notification {
-        user: UserId,
-        reply: oneshot::Sender<Option<NotificationState>>,
-    },
-    Presence {
-        department: DepartmentId,
-        reply: oneshot::Sender<PresenceState>,
-    },
+    CallView { call: CallId, view: Option<ActiveCall> },
+    Figures { figures: DepartmentFigures, active: u32, today: Today },
+    Notification { user: UserId, reply: oneshot::Sender<Option<NotificationState>> },
+    Presence { department: DepartmentId, reply: oneshot::Sender<PresenceState> },
     Dashboard(oneshot::Sender<DashboardState>),
     IsIdle(oneshot::Sender<bool>),
 }
@@ -116,7 +79,7 @@ pub(super) struct Args {
     pub shared: Arc<Shared>,
     pub link: Arc<TenantLink>,
     pub incarnation: u64,
-    pub time_zone: String,
+    pub time_zone: chrono_tz::Tz,
     pub concurrent_calls_max: Option<u32>,
     pub departments: Vec<crate::domain::department::Settings>,
     pub agents: Vec<RestoredAgent>,
@@ -154,7 +117,7 @@ pub(super) struct State {
     offers: HashMap<GrantId, DepartmentId>,
     offers_order: VecDeque<GrantId>,
     topics: StaffTopics,
-    time_zone: String,
+    time_zone: chrono_tz::Tz,
     day_start: Timestamp,
     day_end: Timestamp,
     served_until: Option<Timestamp>,
@@ -215,7 +178,7 @@ impl State {
             served_until,
         } = args;
         let now = shared.clock.now();
-        let (day_start, day_end) = load::day(&time_zone, now);
+        let (day_start, day_end) = load::day(time_zone, now);
         let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy)).collect();
         let (core, effects) = Roster::restore(strategies, agents, concurrent_calls_max, served_until, now);
         let topics = StaffTopics::new(link.tenant, incarnation, &departments);
@@ -507,7 +470,7 @@ impl State {
         if now < self.day_end {
             return;
         }
-        (self.day_start, self.day_end) = load::day(&self.time_zone, now);
+        (self.day_start, self.day_end) = load::day(self.time_zone, now);
         self.apply(myself, Command::DayStarted, None);
         for child in self.children.values() {
             let _ = child.actor.cast(QueueMsg::DayStarted);
@@ -515,8 +478,7 @@ impl State {
     }
 
     fn arm(&mut self, myself: &ActorRef<TenantMsg>) {
-        let next =
-            [self.core.next_deadline(), self.topics.next_flush(), Some(self.day_end)].into_iter().flatten().min();
+        let next = [self.core.next_deadline(), self.topics.next_flush(), Some(self.day_end)].into_iter().flatten().min();
         let myself = myself.clone();
         self.timer.arm(next, move |generation| {
             let _ = myself.cast(TenantMsg::Timer(generation));

@@ -116,8 +116,3 @@ async fn pool(options: PgConnectOptions, connections: u32, role: DatabaseRole) -
         .await?;
     Ok(pool)
 }
-
-/// The answer of what is declared and not yet written.
-pub(super) fn unwritten() -> super::StoreError {
-    super::StoreError::Unavailable(sqlx::Error::PoolClosed)
-}

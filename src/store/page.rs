@@ -30,6 +30,14 @@ impl Page {
     pub fn size(self) -> u32 {
         self.size
     }
+
+    pub(super) fn limit(self) -> i64 {
+        i64::from(self.size)
+    }
+
+    pub(super) fn offset(self) -> i64 {
+        i64::from(self.number - 1) * i64::from(self.size)
+    }
 }
 
 impl Default for Page {
@@ -96,8 +104,8 @@ pub(super) fn push_page(
         SortOrder::Desc => " DESC NULLS LAST",
     };
     query.push(" ORDER BY ").push(field).push(direction).push(", ").push(key).push(direction);
-    query.push(" LIMIT ").push_bind(i64::from(page.size));
-    query.push(" OFFSET ").push_bind(i64::from(page.number - 1) * i64::from(page.size));
+    query.push(" LIMIT ").push_bind(page.limit());
+    query.push(" OFFSET ").push_bind(page.offset());
 }
 
 /// A `LIKE` pattern for "contains `text`", with the wildcards of `text` itself taken literally.

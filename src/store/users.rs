@@ -72,20 +72,20 @@ pub enum UserSort {
 /// A row of `users` as it is read; [`User`] is what it says.
 #[derive(sqlx::FromRow)]
 pub(super) struct UserRow {
-    id: Uuid,
-    number: i64,
-    name: String,
-    email: String,
-    password_hash: String,
-    role: String,
-    active: bool,
-    avatar_url: Option<String>,
-    mfa_enabled: bool,
-    locale: String,
-    capacity: i16,
-    skills: Vec<String>,
-    inserted_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
+    pub id: Uuid,
+    pub number: i64,
+    pub name: String,
+    pub email: String,
+    pub password_hash: String,
+    pub role: String,
+    pub active: bool,
+    pub avatar_url: Option<String>,
+    pub mfa_enabled: bool,
+    pub locale: String,
+    pub capacity: i16,
+    pub skills: Vec<String>,
+    pub inserted_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
 }
 
 impl TryFrom<UserRow> for User {

@@ -125,7 +125,7 @@ impl WsState {
 }
 
 /// The socket's routes: the stock one, and the doubled one that Voki's own sample dials.
-pub fn routes(state: WsState) -> Router {
+pub fn routes<S: Clone + Send + Sync + 'static>(state: WsState) -> Router<S> {
     Router::new()
         .route("/socket/websocket", any(upgrade::upgrade))
         .route("/socket/websocket/websocket", any(upgrade::upgrade))
