@@ -6,7 +6,7 @@
 //! | `upgrade` | who may open a socket, and with which buffers |
 //! | `frame`, `frame_v1`, `frame_v2` | the wire formats |
 //! | `socket` | one task per socket: reading, writing, pings, the end |
-//! | `session` | what a socket has joined and what is on its way; no I/O |
+//! | `session`, `work` | what a socket has joined and what is on its way; no I/O |
 //! | `resync` | the order of pushes on one channel: snapshots, gaps, floods (pure) |
 //! | `limits` | how much one client may say (pure) |
 //! | `problem` | the errors a client is told of |
@@ -22,6 +22,7 @@ mod resync;
 mod session;
 mod socket;
 mod upgrade;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,23 +2,21 @@
 //! socket's task feeds it and writes what it gathers in `out`.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use futures_util::stream::FuturesUnordered;
 use metrics::counter;
-use serde_json::value::RawValue;
 
 use super::WsState;
-use super::channels::{self, Joined, Membership, Place, Snapshot, Wish};
+use super::channels::{self, Joined, Place, Snapshot, Wish};
 use super::frame::{self, Frame, Malformed, Ref};
 use super::limits::{ClientLimit, Verdict as LimitVerdict};
 use super::problem::Problem;
 use super::resync::{Due, Flow, Verdict, batch_json};
+use super::work::{Address, Channel, Command, Done, Work};
 use crate::auth::Principal;
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::DeviceId;
 use crate::live::hub::Sink;
 use crate::live::outbox::{Close, Delivery, Outbox};
 use crate::live::push::{Push, Version};
@@ -31,45 +29,6 @@ const COMMANDS_MAX: usize = 32;
 const UNREADABLE: Close = Close { code: 1003, reason: "unreadable_frame" };
 /// The client went on sending too fast.
 const RATE_LIMITED: Close = Close { code: 4008, reason: "rate_limited" };
-
-/// A join, a command or a snapshot under way.
-pub(super) type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
-
-/// What came of a piece of work.
-pub(super) enum Done {
-    Joined { channel: u32, reference: Option<Ref>, result: Result<Box<Joined>, Problem> },
-    Answered { channel: u32, address: Address, result: Result<String, Problem> },
-    Resynced { channel: u32, result: Result<Snapshot, Problem> },
-}
-
-/// What a reply is addressed to.
-pub(super) struct Address {
-    join_ref: Option<Ref>,
-    reference: Option<Ref>,
-    topic: Box<str>,
-}
-
-/// A command that waits for the one before it: a channel does one at a time, as Phoenix's do, so candidates keep their
-/// order.
-struct Command {
-    address: Address,
-    event: Box<str>,
-    payload: Box<RawValue>,
-}
-
-/// One joined topic, or one whose join is under way.
-struct Channel {
-    id: u32,
-    topic: Topic,
-    device: DeviceId,
-    join_ref: Option<Ref>,
-    /// Present once the join was granted.
-    membership: Option<Membership>,
-    flow: Flow,
-    /// A join or a command is under way.
-    busy: bool,
-    waiting: VecDeque<Command>,
-}
 
 /// One socket's state.
 pub(super) struct Session {
@@ -216,6 +175,8 @@ impl Session {
             topic,
             device: self.state.ids().next(now),
         };
+        // Exactly one more: nearly every socket has one topic, and a channel is half a kilobyte.
+        self.channels.reserve_exact(1);
         self.channels.push(Channel {
             id,
             topic,
@@ -442,16 +403,4 @@ impl Session {
 
 fn encode(version: Version, push: &Push) -> String {
     frame::encode_push(version, push)
-}
-
-impl Address {
-    fn of(frame: &Frame<'_>) -> Self {
-        Self { join_ref: frame.join_ref.clone(), reference: frame.reference.clone(), topic: Box::from(&*frame.topic) }
-    }
-}
-
-impl Channel {
-    fn place(&self, state: &WsState, principal: &Principal) -> Place {
-        Place { state: state.clone(), principal: principal.clone(), topic: self.topic, device: self.device }
-    }
 }

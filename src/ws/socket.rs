@@ -14,7 +14,7 @@ use super::WsState;
 use super::session::Session;
 use crate::auth::Principal;
 use crate::domain::clock::{Clock, Timestamp};
-use crate::live::hub::SocketOwner;
+use crate::live::hub::{SocketOwner, SocketRegistration};
 use crate::live::outbox::{Close, Outbox};
 use crate::live::push::Version;
 
@@ -42,34 +42,19 @@ enum End {
     Gone,
 }
 
-/// Serves a socket to its end. Dropping the future at any point ends every membership.
-pub(super) async fn serve(socket: WebSocket, state: WsState, principal: Principal, version: Version) {
-    let outbox = Arc::new(Outbox::new(state.settings().outbox_frames));
-    let (tenant, owner, ping) = match principal {
-        Principal::User { tenant, user, session, .. } => {
-            (tenant, SocketOwner::Staff { user, session }, state.settings().staff_ping)
+/// Serves a socket to its end. Dropping the future at any point ends every membership. It is not an `async fn`, which would
+/// keep room for its arguments beside what is made of them, for as long as the socket lives.
+pub(super) fn serve(
+    socket: WebSocket,
+    state: WsState,
+    principal: Principal,
+    version: Version,
+) -> impl Future<Output = ()> + Send {
+    let mut socket = Socket::new(socket, state, principal, version);
+    async move {
+        if let End::Close(close) = socket.run().await {
+            Box::pin(socket.close(close)).await;
         }
-        Principal::Customer { tenant, call } => {
-            (tenant, SocketOwner::Customer { call }, state.settings().customer_ping)
-        }
-    };
-    let _counted = Counted::new(owner);
-    let _registered = state.hub().register_socket(tenant, owner, Arc::clone(&outbox));
-    let clock = state.clock().clone();
-    let now = clock.now();
-    let mut socket = Socket {
-        socket,
-        wake: Wake::new(clock.clone(), now + ping),
-        ping,
-        ping_at: now + ping,
-        expires_at: now + state.settings().socket_age_max,
-        unanswered: 0,
-        session: Session::new(state, principal, version, Arc::clone(&outbox)),
-        outbox,
-        clock,
-    };
-    if let End::Close(close) = socket.run().await {
-        Box::pin(socket.close(close)).await;
     }
 }
 
@@ -132,9 +117,37 @@ struct Socket {
     ping_at: Timestamp,
     expires_at: Timestamp,
     unanswered: u8,
+    /// Dropped with the socket.
+    _registered: (SocketRegistration, Counted),
 }
 
 impl Socket {
+    fn new(socket: WebSocket, state: WsState, principal: Principal, version: Version) -> Self {
+        let (tenant, owner, ping) = match principal {
+            Principal::User { tenant, user, session, .. } => {
+                (tenant, SocketOwner::Staff { user, session }, state.settings().staff_ping)
+            }
+            Principal::Customer { tenant, call } => {
+                (tenant, SocketOwner::Customer { call }, state.settings().customer_ping)
+            }
+        };
+        let outbox = Arc::new(Outbox::new(state.settings().outbox_frames));
+        let clock = state.clock().clone();
+        let now = clock.now();
+        Self {
+            socket,
+            wake: Wake::new(clock.clone(), now + ping),
+            ping,
+            ping_at: now + ping,
+            expires_at: now + state.settings().socket_age_max,
+            unanswered: 0,
+            _registered: (state.hub().register_socket(tenant, owner, Arc::clone(&outbox)), Counted::new(owner)),
+            session: Session::new(state, principal, version, Arc::clone(&outbox)),
+            outbox,
+            clock,
+        }
+    }
+
     async fn run(&mut self) -> End {
         loop {
             tokio::select! {

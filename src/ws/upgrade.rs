@@ -53,9 +53,9 @@ pub(super) async fn upgrade(
         Err(TokenError::Expired) => return forbidden("The token has expired."),
         Err(_) => return forbidden("The token is not valid."),
     };
-    if !is_active(&state, &principal).await {
+    let Some(principal) = as_of_now(&state, principal).await else {
         return forbidden("The token is not valid.");
-    }
+    };
     let version = match parameter(query, "vsn").as_deref() {
         None | Some("" | "1.0.0") => Version::V1,
         Some("2.0.0") => Version::V2,
@@ -78,14 +78,19 @@ fn forbidden(detail: &'static str) -> Response {
     (StatusCode::FORBIDDEN, axum::Json(serde_json::json!({ "detail": detail }))).into_response()
 }
 
-/// Whether the token's user still works here. While Postgres is away the token alone is believed, for its few minutes:
-/// sockets must be able to come back then.
-async fn is_active(state: &WsState, principal: &Principal) -> bool {
-    let Principal::User { tenant, user, .. } = *principal else { return true };
-    match store::users::find(state.store(), tenant, user).await {
-        Ok(found) => found.is_some_and(|user| user.active),
-        Err(error) => error.is_unavailable(),
-    }
+/// The principal with the role he has now, if he still works here: a socket outlives its token, so it must not begin with
+/// what the token remembers. While Postgres is away the token alone is believed: sockets must be able to come back then.
+async fn as_of_now(state: &WsState, principal: Principal) -> Option<Principal> {
+    let Principal::User { tenant, slug, user, session, role } = principal else { return Some(principal) };
+    let role = match store::users::find(state.store(), tenant, user).await {
+        Ok(found) => found.filter(|user| user.active)?.role,
+        Err(error) if error.is_unavailable() => role,
+        Err(error) => {
+            tracing::error!(%error, "a socket's user could not be read");
+            return None;
+        }
+    };
+    Some(Principal::User { tenant, slug, user, role, session })
 }
 
 /// The token of the query, else of the subprotocols, which keep it out of URLs.

@@ -103,7 +103,7 @@ fn open_json(state: &CustomerState) -> Result<String, Problem> {
         department_name: &state.department_name,
         agent_name: state.agent_name.as_deref(),
         joined_at: state.joined_at,
-        end_reason: None,
+        end_reason: state.end_reason,
     })?)
 }
 

@@ -26,31 +26,37 @@ pub(super) async fn join(place: &Place, user: UserId, wish: Wish, sink: Sink) ->
         return Err(Problem::unauthorized());
     }
     let mut membership = place.subscribe(sink);
+    let unread = unread(place, user).await;
     // Set before asking: an attachment whose answer never comes must be taken back too.
     membership.attached = Some(Attached::Agent(user));
-    let snapshot = snapshot(place, user).await?;
-    Ok(place.resume(membership, wish, snapshot))
+    let state = place.state.queues().attach_agent(place.tenant(), user, place.device).await?;
+    Ok(place.resume(membership, wish, reply(&state, &unread)?))
 }
 
 pub(super) async fn snapshot(place: &Place, user: UserId) -> Result<Snapshot, Problem> {
+    let unread = unread(place, user).await;
+    // Taken last: it is what the sequence continues from.
+    let state = place.state.queues().notification_state(place.tenant(), user).await?;
+    reply(&state, &unread)
+}
+
+/// The lease must not depend on Postgres: offers stand and calls go on while it is away, so notices may then be missing.
+async fn unread(place: &Place, user: UserId) -> Vec<Notification> {
+    let read = store::notifications::unread(place.state.store(), place.tenant(), user).await;
+    read.unwrap_or_else(|error| {
+        tracing::debug!(%error, "notifications could not be read");
+        Vec::new()
+    })
+}
+
+fn reply(state: &NotificationState, unread: &[Notification]) -> Result<Snapshot, Problem> {
     #[derive(Serialize)]
     struct Reply<'a> {
         #[serde(flatten)]
         state: &'a NotificationState,
         unread: &'a [Notification],
     }
-    let tenant = place.tenant();
-    let unread = match store::notifications::unread(place.state.store(), tenant, user).await {
-        Ok(unread) => unread,
-        // The lease must not depend on Postgres: offers stand and calls go on while it is away.
-        Err(error) => {
-            tracing::debug!(%error, "notifications could not be read");
-            Vec::new()
-        }
-    };
-    // The snapshot is taken last: it is what the sequence continues from. Attaching a device twice changes nothing.
-    let state = place.state.queues().attach_agent(tenant, user, place.device).await?;
-    let json = serde_json::to_string(&Reply { state: &state, unread: &unread })?;
+    let json = serde_json::to_string(&Reply { state, unread })?;
     Ok(Snapshot { event: "resync", json, sequence: Some(Sequence { epoch: state.epoch, seq: state.seq }) })
 }
 

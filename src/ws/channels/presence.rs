@@ -15,6 +15,8 @@ const REASON_CHARS_MAX: usize = 200;
 
 pub(super) async fn join(place: &Place, department: DepartmentId, sink: Sink) -> Result<Joined, Problem> {
     place.may_see(department).await?;
+    // Supervisors may see every department; only its queue knows whether there is such a one.
+    place.state.queues().department_figures(place.tenant(), department).await?;
     let membership = place.subscribe(sink);
     let state = snapshot(place, department).await?;
     Ok(Joined {
