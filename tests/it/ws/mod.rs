@@ -1,0 +1,2 @@
+//! The WebSocket contract (realtime.md), topic by topic.
+
