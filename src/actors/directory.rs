@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore, oneshot, watch};
 
-use super::handle::CallError;
+use super::handle::{CallError, OVERLOADED, UNAVAILABLE};
 use super::health::{Health, StorageHealth};
 use super::load;
 use super::numbers::Numbers;
@@ -30,8 +30,13 @@ pub(super) const IN_FLIGHT_MAX: usize = 16_384;
 const RESTORES_AT_ONCE: usize = 8;
 /// How often idle tenants are looked for, and how long one must be idle in both looks to be stopped.
 const IDLE_PERIOD: Duration = Duration::from_secs(120);
-/// The pause before a tenant that died is restarted; it doubles with each death in a row.
+/// The pause before a tenant that died is restarted; it doubles with each death in a row, up to so often.
 const RESTART_PAUSE: Duration = Duration::from_millis(50);
+const RESTART_DOUBLINGS_MAX: u32 = 6;
+/// A tenant that lived this long has recovered: its next death is the first in a row.
+const RECOVERED_SECONDS: i64 = 60;
+/// Whoever asks for a tenant that is starting waits so long: commands are answered within 3 s (RULES.md).
+const ENTER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Called before each command to a queue is applied.
 pub type BeforeCommand = Arc<dyn Fn(&Command) + Send + Sync>;
@@ -257,7 +262,7 @@ impl System {
             let (system, places) = (self.clone(), places.clone());
             tasks.spawn(async move {
                 let _place = places.acquire_owned().await;
-                if let Err(error) = system.enter(tenant).await {
+                if let Err(error) = system.enter_patiently(tenant).await {
                     tracing::error!(%tenant, ?error, "a tenant could not be restored; it will be when it is asked for");
                 }
             });
@@ -268,26 +273,41 @@ impl System {
 
     /// The running tenant, started if need be; it does not stop while the answer is held.
     pub(super) async fn enter(&self, tenant: TenantId) -> Result<Entered, CallError> {
-        let gate = self.0.tenants.entry(tenant).or_default().clone();
+        match tokio::time::timeout(ENTER_WITHIN, self.enter_patiently(tenant)).await {
+            Ok(entered) => entered,
+            Err(_) if self.0.shared.health.now() == Health::Up => Err(OVERLOADED),
+            Err(_) => Err(UNAVAILABLE),
+        }
+    }
+
+    /// As [`System::enter`], however long the start takes.
+    async fn enter_patiently(&self, tenant: TenantId) -> Result<Entered, CallError> {
         loop {
+            let gate = self.0.tenants.entry(tenant).or_default().clone();
             let open = gate.clone().read_owned().await;
             if let Some(link) = open.link.clone() {
                 return Ok(Entered { link, _open: open });
             }
             drop(open);
-            let mut closed = gate.write().await;
-            if closed.link.is_none() {
-                match self.begin(tenant, closed.died_at).await {
-                    Ok(Some(link)) => closed.link = Some(link),
-                    Ok(None) => {
-                        drop(closed);
-                        self.0.tenants.remove_if(&tenant, |_, gate| Arc::strong_count(gate) <= 2);
-                        return Err(CallError::NotFound);
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
+            // In a task of its own: whoever stops waiting must not leave a tenant half started.
+            let started = tokio::spawn(self.clone().open(tenant, gate)).await;
+            started.map_err(|_| CallError::Failed)??;
         }
+    }
+
+    /// Starts a tenant unless somebody else has done so meanwhile.
+    async fn open(self, tenant: TenantId, gate: Arc<Gate>) -> Result<(), CallError> {
+        let mut closed = gate.write().await;
+        if closed.link.is_some() {
+            return Ok(());
+        }
+        if let Some(link) = self.begin(tenant, closed.died_at).await? {
+            closed.link = Some(link);
+            return Ok(());
+        }
+        drop(closed);
+        self.0.tenants.remove_if(&tenant, |_, gate| Arc::strong_count(gate) <= 2);
+        Err(CallError::NotFound)
     }
 
     async fn begin(&self, tenant: TenantId, died_at: Option<Timestamp>) -> Result<Option<Arc<TenantLink>>, CallError> {
@@ -298,11 +318,12 @@ impl System {
         let served_until = died_at.or(self.0.served_until);
         let since = served_until.unwrap_or_else(|| shared.clock.now());
         let Some(state) = load::tenant(&shared.store, tenant, since).await? else { return Ok(None) };
-        let open = restore::departments_with_open_calls(&shared.store, tenant).await?;
+        let open_calls = restore::departments_of_open_calls(&shared.store, tenant).await?;
         let link = Arc::new(TenantLink {
             tenant,
             generation,
-            calls: DashMap::new(),
+            // Known before anybody enters, so that nobody who asks for an open call is told that it is not.
+            calls: open_calls.iter().copied().collect(),
             numbers: Numbers::default(),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             queues: DashMap::new(),
@@ -321,7 +342,7 @@ impl System {
             concurrent_calls_max,
             departments: state.departments,
             agents: state.agents.into_iter().map(load::agent).collect(),
-            open,
+            open: open_calls.into_iter().map(|(_, department)| department).collect(),
             served_until,
         };
         let Some(root) = self.0.root.get() else { return Err(CallError::Failed) };
@@ -330,7 +351,12 @@ impl System {
             CallError::Failed
         })?;
         self.0.by_actor.insert(actor.get_id(), tenant);
+        // The news may have passed while nobody could be told.
+        let _ = actor.cast(TenantMsg::Storage { away: shared.health.now() != Health::Up });
         let _ = link.actor.set(actor);
+        if died_at.is_some() {
+            shared.hub.renew_all(tenant);
+        }
         Ok(Some(link))
     }
 
@@ -341,13 +367,15 @@ impl System {
             let mut closed = gate.write().await;
             let dead = closed.link.as_ref().and_then(|link| link.actor()).is_some_and(|a| a.get_id() == actor);
             if dead {
+                let now = self.0.shared.clock.now();
+                let recovered = closed.died_at.is_none_or(|at| now.seconds_since(at) > RECOVERED_SECONDS);
+                closed.deaths = if recovered { 1 } else { closed.deaths + 1 };
+                closed.died_at = Some(now);
                 closed.link = None;
-                closed.died_at = Some(self.0.shared.clock.now());
-                closed.deaths += 1;
             }
             closed.deaths
         };
-        tokio::time::sleep(RESTART_PAUSE * 2u32.pow(deaths.min(8))).await;
+        tokio::time::sleep(RESTART_PAUSE * 2u32.pow(deaths.saturating_sub(1).min(RESTART_DOUBLINGS_MAX))).await;
         let mut pause = RESTART_PAUSE;
         while let Err(error) = self.enter(tenant).await {
             if matches!(error, CallError::NotFound) {

@@ -51,8 +51,8 @@ pub enum CallError {
     Failed,
 }
 
-const UNAVAILABLE: CallError = CallError::StorageUnavailable { retry_after_seconds: RETRY_AFTER_SECONDS };
-const OVERLOADED: CallError = CallError::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS };
+pub(super) const UNAVAILABLE: CallError = CallError::StorageUnavailable { retry_after_seconds: RETRY_AFTER_SECONDS };
+pub(super) const OVERLOADED: CallError = CallError::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS };
 
 impl From<StoreError> for CallError {
     fn from(error: StoreError) -> Self {
@@ -193,7 +193,10 @@ impl Queues {
     /// A device of the agent joined his notifications: it holds his lease.
     pub async fn attach_agent(&self, tenant: TenantId, user: UserId, device: DeviceId) -> Answer<NotificationState> {
         let entered = self.system.enter(tenant).await?;
-        self.roster_command(&entered, roster::Command::Attach { user, device }).await?;
+        let _place = entered.link.in_flight.clone().try_acquire_owned().map_err(|_| OVERLOADED)?;
+        // Whether the record can be written is no matter here: offers stand and calls go on while Postgres is away.
+        let command = roster::Command::Attach { user, device };
+        self.tell_tenant(&entered, TenantMsg::Command { command, reply: None })?;
         let state: Option<NotificationState> =
             self.ask_tenant(&entered, |reply| TenantMsg::Notification { user, reply }).await?;
         state.ok_or(CallError::NotFound)
@@ -210,7 +213,8 @@ impl Queues {
     /// A device of the agent is gone.
     pub async fn detach_agent(&self, tenant: TenantId, user: UserId, device: DeviceId) -> Answer<()> {
         let entered = self.system.enter(tenant).await?;
-        self.roster_command(&entered, roster::Command::Detach { user, device }).await.map(|_| ())
+        let command = roster::Command::Detach { user, device };
+        self.tell_tenant(&entered, TenantMsg::Command { command, reply: None })
     }
 
     /// The agent chooses a status, or a supervisor for him.

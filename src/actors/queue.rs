@@ -1,7 +1,7 @@
 //! Owns one department's queue at run time: a message comes, the core applies it, the effects are performed, one timer is
 //! armed. It numbers the pushes of `queue:` as it releases them. It holds no rule and never awaits the roster or Postgres.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -17,10 +17,10 @@ use super::wire::{self, ActiveCall, CustomerState, Figures, Parties, QueueState,
 use super::{load, release};
 use crate::domain::call::{CallSnapshot, EndReason, Phase};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{CallId, DepartmentId, PickId, TenantId};
+use crate::domain::ids::{CallId, DepartmentId, GrantId, PickId, TenantId};
 use crate::live::hub::SubscriberKind;
 use crate::live::topic::Topic;
-use crate::queue::event::Settled;
+use crate::queue::event::{Said, Settled};
 use crate::queue::exchange::{Envelope, ToQueue, ToRoster};
 use crate::queue::view::{Today, View};
 use crate::queue::{Command, Effect, Queue, Reply};
@@ -80,6 +80,8 @@ pub(super) struct Args {
     pub day_start: Timestamp,
     /// Since when nobody served this queue.
     pub served_until: Option<Timestamp>,
+    /// A life before this one died in this life of the tenant.
+    pub again: bool,
     /// The call to end as `system_error`: it was touched last before each of three panics.
     pub condemned: Option<CallId>,
 }
@@ -104,6 +106,8 @@ pub(super) struct State {
     pub view: View,
     pending: Pending<Held>,
     picks: HashMap<PickId, ReplyPort>,
+    /// The call of each standing offer.
+    offers: HashMap<GrantId, CallId>,
     sequence_in: u64,
     sequence_out: u64,
     /// Numbers the pushes of `queue:`.
@@ -138,7 +142,8 @@ impl Actor for QueueActor {
 
 impl State {
     async fn load(myself: ActorRef<QueueMsg>, args: Args) -> Result<Self, ActorProcessingErr> {
-        let Args { shared, link, department, incarnation, tenant_actor, day_start, served_until, condemned } = args;
+        let Args { shared, link, department, incarnation, tenant_actor, day_start, served_until, again, condemned } =
+            args;
         let tenant = link.tenant;
         let floor = link.joined_floor();
         let (restored, today) = load::queue(&shared.store, tenant, department, day_start, floor, served_until)
@@ -157,6 +162,7 @@ impl State {
             view,
             pending: Pending::new(),
             picks: HashMap::new(),
+            offers: HashMap::new(),
             sequence_in: 0,
             sequence_out: 0,
             seq: 0,
@@ -169,7 +175,16 @@ impl State {
         // The tenant hears that this life speaks before anything it says.
         let started = TenantMsg::QueueStarted { department, incarnation, actor: myself.clone() };
         state.tenant_actor.cast(started)?;
-        let open: Vec<CallId> = state.core.open_calls().map(|call| call.snapshot().id).collect();
+        let open: HashSet<CallId> = state.core.open_calls().map(|call| call.snapshot().id).collect();
+        // Calls whose end was committed and not told by the life before.
+        let mut renewed: Vec<CallId> = open.iter().copied().collect();
+        state.link.calls.retain(|id, at| {
+            let stays = *at != department || open.contains(id);
+            if !stays {
+                renewed.push(*id);
+            }
+            stays
+        });
         for id in &open {
             state.link.calls.insert(*id, department);
         }
@@ -186,7 +201,7 @@ impl State {
             state.apply(&myself, Command::Freeze, None);
         }
         // Whose devices stayed connected while the queue was away is not away.
-        for call in open {
+        for &call in &open {
             for (device, kind) in state.shared.hub.devices(tenant, Topic::Call(call)) {
                 if kind == SubscriberKind::Customer {
                     state.apply(&myself, Command::Attach { call, device }, None);
@@ -194,6 +209,13 @@ impl State {
             }
         }
         state.tell_stats();
+        // What the life before had committed and not told is told now, and so is that its offers are gone.
+        if again {
+            state.shared.hub.renew(tenant, Topic::Queue(department));
+            for call in renewed {
+                state.shared.hub.renew(tenant, Topic::Call(call));
+            }
+        }
         state.arm(&myself);
         Ok(state)
     }
@@ -201,6 +223,10 @@ impl State {
     fn handle(&mut self, myself: &ActorRef<QueueMsg>, message: QueueMsg) -> Result<(), ActorProcessingErr> {
         match message {
             QueueMsg::Command { command, reply } => {
+                // Noted before anything can go wrong with it.
+                if let Some(call) = self.touched(&command) {
+                    self.link.touch(self.department, Some(call));
+                }
                 if let Some(probe) = &self.shared.probes.before_command {
                     probe(&command);
                 }
@@ -274,12 +300,26 @@ impl State {
         Ok(())
     }
 
+    /// The call a command is about.
+    fn touched(&self, command: &Command) -> Option<CallId> {
+        match command {
+            Command::Join(new) => Some(new.id),
+            Command::Accept { grant, .. } | Command::Decline { grant, .. } => self.offers.get(grant).copied(),
+            Command::Attach { call, .. }
+            | Command::Detach { call, .. }
+            | Command::Poll { call }
+            | Command::Leave { call }
+            | Command::Finish { call, .. }
+            | Command::Start { call, .. }
+            | Command::Complete { call, .. }
+            | Command::Pick { call, .. }
+            | Command::End { call, .. } => Some(*call),
+            _ => None,
+        }
+    }
+
     fn apply(&mut self, myself: &ActorRef<QueueMsg>, command: Command, reply: Option<ReplyPort>) {
         let now = self.shared.clock.now();
-        let touched = touched(&command);
-        if touched.is_some() {
-            self.link.touch(self.department, touched);
-        }
         let pick = match &command {
             Command::Pick { pick, .. } => Some(*pick),
             _ => None,
@@ -323,8 +363,16 @@ impl State {
                         entry,
                     });
                 }
-                Effect::Say(said) => release::say(self, said),
+                Effect::Say(said) => {
+                    if let Said::Offered { call, grant, .. } = &said {
+                        self.offers.insert(*grant, *call);
+                    }
+                    release::say(self, said);
+                }
                 Effect::Roster(message) => {
+                    if let ToRoster::Returned { grant, .. } | ToRoster::Accepted { grant, .. } = &message {
+                        self.offers.remove(grant);
+                    }
                     self.sequence_out += 1;
                     to_roster.push(Envelope { incarnation: self.incarnation, sequence: self.sequence_out, message });
                 }
@@ -491,22 +539,5 @@ impl State {
         self.timer.arm(next, move |generation| {
             let _ = myself.cast(QueueMsg::Timer(generation));
         });
-    }
-}
-
-/// The call a command is about, for the record of what was touched last.
-fn touched(command: &Command) -> Option<CallId> {
-    match command {
-        Command::Join(new) => Some(new.id),
-        Command::Attach { call, .. }
-        | Command::Detach { call, .. }
-        | Command::Poll { call }
-        | Command::Leave { call }
-        | Command::Finish { call, .. }
-        | Command::Start { call, .. }
-        | Command::Complete { call, .. }
-        | Command::Pick { call, .. }
-        | Command::End { call, .. } => Some(*call),
-        _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Owns one tenant at run time: its roster, its queues' lives, and the topics `notification:`, `presence:` and `tenant:`.
 //! It holds no rule and never awaits a queue or Postgres; what takes long is a task that sends a message back.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,10 @@ const PANICS_WITHIN_SECONDS: u64 = 60;
 const RESTART_PAUSE: Duration = Duration::from_millis(250);
 /// After a refusal the queues get so long to answer who waits before everything restarts.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
+/// Agents who come back before the queues have said what they hold wait for it at most so long, and at most so many:
+/// more than a company has.
+const EARLY_WITHIN: Duration = Duration::from_secs(2);
+const EARLY_MAX: usize = 10_000;
 /// Offers whose department is remembered, so that a late accept hears why: about 1 MiB.
 const OFFERS_MAX: usize = 10_000;
 
@@ -104,6 +108,8 @@ pub enum TenantMsg {
         department: DepartmentId,
         reply: oneshot::Sender<PresenceState>,
     },
+    /// Whoever waits for the queues to say what they hold has waited long enough.
+    AnswerEarly,
     Dashboard(oneshot::Sender<DashboardState>),
     IsIdle(oneshot::Sender<bool>),
 }
@@ -118,7 +124,7 @@ pub(super) struct Args {
     pub departments: Vec<crate::domain::department::Settings>,
     pub agents: Vec<RestoredAgent>,
     /// Departments that have open calls: their queues start at once.
-    pub open: Vec<DepartmentId>,
+    pub open: BTreeSet<DepartmentId>,
     /// Since when nobody served this tenant.
     pub served_until: Option<Timestamp>,
 }
@@ -146,7 +152,11 @@ pub(super) struct State {
     core: Roster,
     pending: Pending<Held>,
     children: BTreeMap<DepartmentId, Child>,
-    starting: std::collections::BTreeSet<DepartmentId>,
+    starting: BTreeSet<DepartmentId>,
+    /// Departments with open calls whose queues have not said yet what they hold.
+    unheard: BTreeSet<DepartmentId>,
+    /// Who asked meanwhile what an agent has.
+    early: Vec<(UserId, oneshot::Sender<Option<NotificationState>>)>,
     panics: HashMap<DepartmentId, VecDeque<Timestamp>>,
     offers: HashMap<GrantId, DepartmentId>,
     offers_order: VecDeque<GrantId>,
@@ -222,7 +232,9 @@ impl State {
             core,
             pending: Pending::new(),
             children: BTreeMap::new(),
-            starting: Default::default(),
+            starting: BTreeSet::new(),
+            unheard: open.clone(),
+            early: Vec::new(),
             panics: HashMap::new(),
             offers: HashMap::new(),
             offers_order: VecDeque::new(),
@@ -262,6 +274,10 @@ impl State {
             TenantMsg::FromQueue { department, envelopes } => {
                 for envelope in envelopes {
                     self.apply(myself, Command::Queue { department, envelope }, None);
+                }
+                // A queue's first words say what it holds.
+                if self.unheard.remove(&department) && self.unheard.is_empty() {
+                    self.answer_early();
                 }
             }
             TenantMsg::QueueStarted { department, incarnation, actor } => {
@@ -314,9 +330,8 @@ impl State {
             }
             TenantMsg::CallView { call, view } => self.topics.call(call, view),
             TenantMsg::Figures { figures, active, today } => self.topics.figures(figures, active, today),
-            TenantMsg::Notification { user, reply } => {
-                let _ = reply.send(self.topics.notification(&self.core, user));
-            }
+            TenantMsg::Notification { user, reply } => self.notification(myself, user, reply),
+            TenantMsg::AnswerEarly => self.answer_early(),
             TenantMsg::Presence { department, reply } => {
                 let _ = reply.send(self.topics.presence(department));
             }
@@ -396,6 +411,33 @@ impl State {
         }
     }
 
+    /// What an agent has now. Until every queue has said what it holds his calls would seem to be gone, so he waits.
+    fn notification(
+        &mut self,
+        myself: &ActorRef<TenantMsg>,
+        user: UserId,
+        reply: oneshot::Sender<Option<NotificationState>>,
+    ) {
+        if self.unheard.is_empty() || self.early.len() >= EARLY_MAX {
+            let _ = reply.send(self.topics.notification(&self.core, user));
+            return;
+        }
+        if self.early.is_empty() {
+            let myself = myself.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(EARLY_WITHIN).await;
+                let _ = myself.cast(TenantMsg::AnswerEarly);
+            });
+        }
+        self.early.push((user, reply));
+    }
+
+    fn answer_early(&mut self) {
+        for (user, reply) in std::mem::take(&mut self.early) {
+            let _ = reply.send(self.topics.notification(&self.core, user));
+        }
+    }
+
     fn remember(&mut self, grant: GrantId, department: DepartmentId) {
         if self.offers.insert(grant, department).is_none() {
             self.offers_order.push_back(grant);
@@ -409,7 +451,8 @@ impl State {
 
     /// Sends an agent's answer to the queue that made the offer.
     fn offer(&mut self, grant: GrantId, user: UserId, decision: Decision, reply: ReplyPort) {
-        let department = self.offers.get(&grant).copied();
+        // After a restart only those are known that became running calls: accepting again hears the same.
+        let department = self.offers.get(&grant).copied().or_else(|| self.core.owner(grant).map(|(_, at)| at));
         let Some(child) = department.and_then(|department| self.children.get(&department)) else {
             let _ = reply.send(Err(CallError::Rejected(Rejection::OfferExpired)));
             return;
@@ -425,7 +468,7 @@ impl State {
         if self.children.contains_key(&department) || !self.link.has_department(department) {
             return;
         }
-        self.begin_queue(myself, department, self.served_until, None);
+        self.begin_queue(myself, department, self.served_until, false, None);
     }
 
     /// Starts a life of a queue in a task of its own; it says so by `QueueStarted`.
@@ -434,6 +477,7 @@ impl State {
         myself: &ActorRef<TenantMsg>,
         department: DepartmentId,
         served_until: Option<Timestamp>,
+        again: bool,
         condemned: Option<CallId>,
     ) {
         if !self.starting.insert(department) {
@@ -453,6 +497,7 @@ impl State {
                     tenant_actor: tenant_actor.clone(),
                     day_start,
                     served_until,
+                    again,
                     condemned,
                 };
                 match Actor::spawn_linked(None, QueueActor, args, tenant_actor.get_cell()).await {
@@ -495,7 +540,7 @@ impl State {
         } else {
             None
         };
-        self.begin_queue(myself, department, Some(now), condemned);
+        self.begin_queue(myself, department, Some(now), true, condemned);
     }
 
     /// At the company's midnight every count of the day starts anew.

@@ -207,14 +207,11 @@ async fn agents(tx: &mut Transaction, tenant: TenantId, user: Option<UserId>, no
     Ok(agents)
 }
 
-/// The departments of a tenant that have open calls.
-pub async fn departments_with_open_calls(store: &Store, tenant: TenantId) -> Result<Vec<DepartmentId>> {
+/// Every open call of a tenant and its department.
+pub async fn departments_of_open_calls(store: &Store, tenant: TenantId) -> Result<Vec<(CallId, DepartmentId)>> {
     let mut tx = store.tenant_tx(tenant).await?;
-    let rows = sqlx::query_scalar!(
-        r#"SELECT DISTINCT department_id FROM calls WHERE tenant_id = $1 AND phase <> 'ended'"#,
-        tenant.0
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    Ok(rows.into_iter().map(DepartmentId).collect())
+    let rows = sqlx::query!("SELECT id, department_id FROM calls WHERE tenant_id = $1 AND open", tenant.0)
+        .fetch_all(&mut *tx)
+        .await?;
+    Ok(rows.into_iter().map(|row| (CallId(row.id), DepartmentId(row.department_id))).collect())
 }

@@ -115,8 +115,11 @@ async fn after_three_panics_in_a_minute_the_call_last_touched_ends() {
             answers.iter().all(|answer| answer.status == 200).then_some(())
         })
         .await;
+        // Each life tells everybody where he stands, at most once a second.
+        app.live_through(Duration::from_secs(2)).await;
     }
-    assert_eq!(fatal.end_reason().await, "system_error");
+    let told = fatal.topic.expect_where("resync", |push| push["end_reason"] == "system_error").await;
+    assert_eq!(told["status"], "cancelled");
     assert_eq!(app.client().status(&last.call).await.expect(200).body["data"]["position"], 2);
     last.topic.push("leave", Value::Null).await.unwrap();
     first.topic.push("leave", Value::Null).await.unwrap();

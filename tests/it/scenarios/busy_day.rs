@@ -17,9 +17,9 @@ use vez::domain::ids::DepartmentId;
 use vez::domain::role::Role;
 
 use super::order;
+use crate::harness::TestApp;
 use crate::harness::builders::Member;
 use crate::harness::socket::{Socket, Topic};
-use crate::harness::TestApp;
 use crate::people::text;
 use crate::record;
 
@@ -155,7 +155,6 @@ async fn a_busy_day_loses_nobody_doubles_nobody_and_keeps_the_order() {
     app.stop().await;
 }
 
-
 impl World<'_> {
     fn odd(&self, what: String) {
         self.oddities.lock().unwrap().push(what);
@@ -185,8 +184,7 @@ async fn live(world: &World<'_>, index: usize, mut chance: StdRng) -> Lived {
     } else {
         rest.post(&path, body).await.expect(200)
     };
-    let mut life =
-        Lived { call: answer.data("call_id").to_owned(), plan, told: None, heard_assigned: false };
+    let mut life = Lived { call: answer.data("call_id").to_owned(), plan, told: None, heard_assigned: false };
     let token = answer.data("websocket_token").to_owned();
     let name = answer.call_topic();
     let mut topic = world.app.topic(&token, &name).await;
@@ -346,4 +344,3 @@ async fn serve(own: &mut Topic, call: &str, chance: &mut StdRng) -> bool {
     }
     true
 }
-
