@@ -96,6 +96,8 @@ CREATE TABLE agents (
     held_cause text,
     held_since timestamptz,
     misses smallint NOT NULL,
+    -- A device held his lease when this was written.
+    leased boolean NOT NULL,
     wrap_ups jsonb,
     -- The latest end among them.
     wrap_up_until timestamptz,

@@ -74,6 +74,8 @@ pub struct AgentSnapshot {
     pub intent_since: Timestamp,
     pub after_call: Option<Intent>,
     pub held: Option<Held>,
+    /// Whether a device held the agent's lease: after a restart only such an agent is waited for.
+    pub leased: bool,
     /// Offers missed in a row.
     pub misses: u8,
     pub wrap_ups: Vec<WrapUp>,

@@ -5,6 +5,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `embedded` | the private Postgres process |
 //! | `connect` | pools, roles, the tenant's transaction |
 //! | `error` | what may go wrong, by SQLSTATE |
 //! | `page` | pages and sorting of lists |
@@ -20,6 +21,7 @@ pub mod calls;
 mod connect;
 pub mod customers;
 pub mod departments;
+pub mod embedded;
 mod error;
 pub mod events;
 pub mod links;
@@ -36,7 +38,6 @@ mod restore_rows;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
-// The embedded Postgres goes here: `pub mod embedded;`
 
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};

@@ -83,6 +83,12 @@ pub struct Sort<F> {
     pub order: SortOrder,
 }
 
+impl<F: Default> Default for Sort<F> {
+    fn default() -> Self {
+        Self { field: F::default(), order: SortOrder::Asc }
+    }
+}
+
 impl<F> Sort<F> {
     /// Sorts by `field` in `order`.
     pub fn by(field: F, order: SortOrder) -> Self {

@@ -185,6 +185,7 @@ impl RecordWriter {
             &agents.held_cause as _,
             &agents.held_since as _,
             &agents.misses,
+            &agents.leased,
             &agents.wrap_ups as _,
             &agents.wrap_up_until as _,
             &agents.idle as _,

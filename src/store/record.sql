@@ -62,18 +62,19 @@ written_calls AS (
 written_agents AS (
     INSERT INTO agents AS stored (
         tenant_id, user_id, status, pause_reason, status_since, after_call_status, after_call_reason, held_cause,
-        held_since, misses, wrap_ups, wrap_up_until, idle, rotation, calls_today, updated_at, version, epoch
+        held_since, misses, leased, wrap_ups, wrap_up_until, idle, rotation, calls_today, updated_at, version, epoch
     )
     SELECT a.*, $1
     FROM unnest(
         $35::uuid[], $36::uuid[], $37::text[], $38::text[], $39::timestamptz[], $40::text[], $41::text[], $42::text[],
-        $43::timestamptz[], $44::smallint[], $45::jsonb[], $46::timestamptz[], $47::jsonb[], $48::bigint[],
-        $49::integer[], $50::timestamptz[], $51::bigint[]
+        $43::timestamptz[], $44::smallint[], $45::boolean[], $46::jsonb[], $47::timestamptz[], $48::jsonb[], $49::bigint[],
+        $50::integer[], $51::timestamptz[], $52::bigint[]
     ) AS a
     ON CONFLICT (tenant_id, user_id) DO UPDATE SET
         status = excluded.status, pause_reason = excluded.pause_reason, status_since = excluded.status_since,
         after_call_status = excluded.after_call_status, after_call_reason = excluded.after_call_reason,
         held_cause = excluded.held_cause, held_since = excluded.held_since, misses = excluded.misses,
+        leased = excluded.leased,
         wrap_ups = excluded.wrap_ups, wrap_up_until = excluded.wrap_up_until, idle = excluded.idle,
         rotation = excluded.rotation, calls_today = excluded.calls_today, updated_at = excluded.updated_at,
         version = excluded.version, epoch = excluded.epoch
@@ -84,20 +85,20 @@ written_events AS (
     INSERT INTO events (tenant_id, seq, kind, at, call_id, department_id, user_id, data)
     SELECT e.tenant_id, counted.before + e.place, e.kind, e.at, e.call_id, e.department_id, e.user_id, e.data
     FROM unnest(
-        $52::uuid[], $53::bigint[], $54::text[], $55::timestamptz[], $56::uuid[], $57::uuid[], $58::uuid[], $59::jsonb[]
+        $53::uuid[], $54::bigint[], $55::text[], $56::timestamptz[], $57::uuid[], $58::uuid[], $59::uuid[], $60::jsonb[]
     ) AS e (tenant_id, place, kind, at, call_id, department_id, user_id, data)
     JOIN counted USING (tenant_id)
 ),
 written_customers AS (
     INSERT INTO customers (tenant_id, id, name, email, phone, inserted_at, updated_at)
     SELECT c.tenant_id, c.id, c.name, c.email, c.phone, c.at, c.at
-    FROM unnest($60::uuid[], $61::uuid[], $62::text[], $63::text[], $64::text[], $65::timestamptz[])
+    FROM unnest($61::uuid[], $62::uuid[], $63::text[], $64::text[], $65::text[], $66::timestamptz[])
         AS c (tenant_id, id, name, email, phone, at)
     ON CONFLICT (tenant_id, id) DO NOTHING
 ),
 used_links AS (
     UPDATE access_links AS link SET used_at = used.at, call_id = used.call_id
-    FROM unnest($66::uuid[], $67::uuid[], $68::timestamptz[], $69::uuid[]) AS used (tenant_id, id, at, call_id)
+    FROM unnest($67::uuid[], $68::uuid[], $69::timestamptz[], $70::uuid[]) AS used (tenant_id, id, at, call_id)
     WHERE link.tenant_id = used.tenant_id AND link.id = used.id AND link.used_at IS NULL
 ),
 marked AS (

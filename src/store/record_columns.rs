@@ -76,6 +76,7 @@ pub(super) struct AgentColumns<'a> {
     pub held_cause: Vec<Option<&'static str>>,
     pub held_since: Vec<Option<Time>>,
     pub misses: Vec<i16>,
+    pub leased: Vec<bool>,
     pub wrap_ups: Vec<Option<Json<&'a [WrapUp]>>>,
     pub wrap_up_until: Vec<Option<Time>>,
     pub idle: Vec<Json<IdleClock>>,
@@ -190,6 +191,7 @@ impl<'a> AgentColumns<'a> {
         self.held_cause.push(agent.held.map(|held| held.cause.as_str()));
         self.held_since.push(agent.held.map(|held| time(held.since)));
         self.misses.push(i16::from(agent.misses));
+        self.leased.push(agent.leased);
         self.wrap_ups.push((!agent.wrap_ups.is_empty()).then_some(Json(&agent.wrap_ups)));
         let until = agent.wrap_ups.iter().map(|wrap_up| wrap_up.ends_at_micros).max();
         self.wrap_up_until.push(until.map(|micros| time(Timestamp::from_micros(micros))));

@@ -173,7 +173,7 @@ async fn agents(tx: &mut Transaction, tenant: TenantId, user: Option<UserId>, no
                       WHERE m.tenant_id = u.tenant_id AND m.user_id = u.id ORDER BY m.department_id)
                     AS \"department_ids!\",
                 a.status AS \"status?\", a.pause_reason, a.status_since AS \"status_since?\", a.after_call_status,
-                a.after_call_reason, a.held_cause, a.held_since, a.misses AS \"misses?\", a.wrap_ups,
+                a.after_call_reason, a.held_cause, a.held_since, a.misses AS \"misses?\", a.leased AS \"leased?\", a.wrap_ups,
                 a.idle AS \"idle?\", a.rotation AS \"rotation?\", a.calls_today AS \"calls_today?\",
                 a.updated_at AS \"updated_at?\", a.version AS \"version?\"
          FROM users u LEFT JOIN agents a ON a.tenant_id = u.tenant_id AND a.user_id = u.id
@@ -205,4 +205,16 @@ async fn agents(tx: &mut Transaction, tenant: TenantId, user: Option<UserId>, no
         agent.recent_wrap_ups = by_user.remove(&agent.user_id.0).unwrap_or_default();
     }
     Ok(agents)
+}
+
+/// The departments of a tenant that have open calls.
+pub async fn departments_with_open_calls(store: &Store, tenant: TenantId) -> Result<Vec<DepartmentId>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let rows = sqlx::query_scalar!(
+        r#"SELECT DISTINCT department_id FROM calls WHERE tenant_id = $1 AND phase <> 'ended'"#,
+        tenant.0
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(rows.into_iter().map(DepartmentId).collect())
 }

@@ -107,6 +107,7 @@ pub(super) struct StoredAgent {
     pub held_cause: Option<String>,
     pub held_since: Option<DateTime<Utc>>,
     pub misses: Option<i16>,
+    pub leased: Option<bool>,
     pub wrap_ups: Option<Value>,
     pub idle: Option<Value>,
     pub rotation: Option<i64>,
@@ -167,6 +168,7 @@ fn snapshot(row: &mut StoredAgent) -> Result<Option<AgentSnapshot>> {
             }
             _ => None,
         },
+        leased: row.leased.unwrap_or(false),
         misses: u8::try_from(misses).map_err(|_| corrupt("misses"))?,
         wrap_ups: json(row.wrap_ups.take()).map_err(|_| corrupt("wrap_ups"))?.unwrap_or_default(),
         idle: json(row.idle.take()).ok().flatten().ok_or_else(|| corrupt("idle"))?,

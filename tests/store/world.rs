@@ -132,6 +132,7 @@ impl World {
             after_call: Some(Intent::plain(AgentStatus::Offline)),
             held: Some(Held { cause: HeldCause::MissedOffers, since: Timestamp::from_micros(self.now.micros() + 7) }),
             misses: 2,
+            leased: true,
             wrap_ups: vec![WrapUp {
                 call_id: self.ids.next(self.now),
                 ends_at_micros: self.now.micros() + 60_000_001,

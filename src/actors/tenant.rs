@@ -1,0 +1,487 @@
+//! Owns one tenant at run time: its roster, its queues' lives, and the topics `notification:`, `presence:` and `tenant:`.
+//! It holds no rule and never awaits a queue or Postgres; what takes long is a task that sends a message back.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::oneshot;
+
+use super::directory::{Shared, TenantLink};
+use super::handle::CallError;
+use super::load;
+use super::persistence::{Owner, Settlement, Write};
+use super::queue::{self, QueueActor, QueueMsg, ReplyPort};
+use super::settlement::Pending;
+use super::staff_topics::StaffTopics;
+use super::timer::Timer;
+use super::wire::{ActiveCall, DashboardState, DepartmentFigures, NotificationState, PresenceState};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{CallId, DepartmentId, GrantId, TenantId, UserId};
+use crate::live::hub::SubscriberKind;
+use crate::live::topic::Topic;
+use crate::queue::command::Command as QueueCommand;
+use crate::queue::exchange::{Envelope, ToRoster};
+use crate::queue::view::Today;
+use crate::queue::{self as core_queue, Rejection};
+use crate::roster::effect::{RestoredAgent, Said, StatusChanged};
+use crate::roster::{Command, Effect, Reply, Roster};
+
+/// Panics of one queue within a minute before the call last touched is ended instead of tried again.
+const PANICS_MAX: usize = 3;
+const PANICS_WITHIN_SECONDS: u64 = 60;
+/// The pause before a queue that could not be loaded is tried again: Postgres may be away.
+const RESTART_PAUSE: Duration = Duration::from_millis(250);
+/// After a refusal the queues get so long to answer who waits before everything restarts.
+const REFUSED_PAUSE: Duration = Duration::from_millis(50);
+/// Offers whose department is remembered, so that a late accept hears why: about 1 MiB.
+const OFFERS_MAX: usize = 10_000;
+
+/// Where the answer to a roster command goes.
+pub(super) type RosterReplyPort = oneshot::Sender<Result<Reply, CallError>>;
+
+/// What an agent does with an offer.
+#[derive(Clone, Copy, Debug)]
+pub enum Decision {
+    Accept,
+    Decline,
+}
+
+/// Messages of one tenant.
+#[derive(Debug)]
+pub enum TenantMsg {
+    Command { command: Command, reply: Option<RosterReplyPort> },
+    /// An agent answers an offer; the tenant knows which queue made it.
+    Offer { grant: GrantId, user: UserId, decision: Decision, reply: ReplyPort },
+    FromQueue { department: DepartmentId, envelopes: Vec<Envelope<ToRoster>> },
+    QueueStarted { department: DepartmentId, incarnation: u64, actor: ActorRef<QueueMsg> },
+    EnsureQueue { department: DepartmentId },
+    /// A department was made or changed.
+    Department { settings: crate::domain::department::Settings },
+    Settlement(Settlement),
+    /// The record refused a queue's writes: the whole tenant restarts from it.
+    Refused,
+    Restart,
+    Timer(u64),
+    Storage { away: bool },
+    /// What a call of an agent looks like now, or that it is over.
+    CallView { call: CallId, view: Option<ActiveCall> },
+    Figures { figures: DepartmentFigures, active: u32, today: Today },
+    Notification { user: UserId, reply: oneshot::Sender<Option<NotificationState>> },
+    Presence { department: DepartmentId, reply: oneshot::Sender<PresenceState> },
+    Dashboard(oneshot::Sender<DashboardState>),
+    IsIdle(oneshot::Sender<bool>),
+}
+
+/// What a tenant is started with.
+pub(super) struct Args {
+    pub shared: Arc<Shared>,
+    pub link: Arc<TenantLink>,
+    pub incarnation: u64,
+    pub time_zone: chrono_tz::Tz,
+    pub concurrent_calls_max: Option<u32>,
+    pub departments: Vec<crate::domain::department::Settings>,
+    pub agents: Vec<RestoredAgent>,
+    /// Departments that have open calls: their queues start at once.
+    pub open: Vec<DepartmentId>,
+    /// Since when nobody served this tenant.
+    pub served_until: Option<Timestamp>,
+}
+
+/// What waits for a commit.
+#[derive(Debug)]
+enum Held {
+    Changed(StatusChanged),
+    Reply(RosterReplyPort, Result<Reply, CallError>),
+}
+
+/// One queue, as its tenant supervises it.
+struct Child {
+    incarnation: u64,
+    id: ActorId,
+    actor: ActorRef<QueueMsg>,
+}
+
+pub(super) struct TenantActor;
+
+pub(super) struct State {
+    shared: Arc<Shared>,
+    link: Arc<TenantLink>,
+    tenant: TenantId,
+    core: Roster,
+    pending: Pending<Held>,
+    children: BTreeMap<DepartmentId, Child>,
+    starting: std::collections::BTreeSet<DepartmentId>,
+    panics: HashMap<DepartmentId, VecDeque<Timestamp>>,
+    offers: HashMap<GrantId, DepartmentId>,
+    offers_order: VecDeque<GrantId>,
+    topics: StaffTopics,
+    time_zone: chrono_tz::Tz,
+    day_start: Timestamp,
+    day_end: Timestamp,
+    served_until: Option<Timestamp>,
+    timer: Timer,
+}
+
+impl Actor for TenantActor {
+    type Msg = TenantMsg;
+    type State = State;
+    type Arguments = Args;
+
+    async fn pre_start(&self, myself: ActorRef<TenantMsg>, args: Args) -> Result<State, ActorProcessingErr> {
+        Ok(State::start(&myself, args))
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<TenantMsg>,
+        message: TenantMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.handle(&myself, message)?;
+        state.topics.flush(&state.core, &state.shared.hub, state.shared.clock.now());
+        state.arm(&myself);
+        Ok(())
+    }
+
+    /// A child that dies is restarted; the default would stop the parent.
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<TenantMsg>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(cell, error) => {
+                tracing::error!(tenant = %state.tenant, %error, "a queue failed; it restarts from the record");
+                state.lost(&myself, cell.get_id(), true);
+            }
+            SupervisionEvent::ActorTerminated(cell, _, _) => state.lost(&myself, cell.get_id(), false),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn start(myself: &ActorRef<TenantMsg>, args: Args) -> Self {
+        let Args {
+            shared,
+            link,
+            incarnation,
+            time_zone,
+            concurrent_calls_max,
+            departments,
+            agents,
+            open,
+            served_until,
+        } = args;
+        let now = shared.clock.now();
+        let (day_start, day_end) = load::day(time_zone, now);
+        let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy)).collect();
+        let (core, effects) = Roster::restore(strategies, agents, concurrent_calls_max, served_until, now);
+        let topics = StaffTopics::new(link.tenant, incarnation, &departments);
+        let mut state = State {
+            timer: Timer::new(shared.clock.clone()),
+            tenant: link.tenant,
+            core,
+            pending: Pending::new(),
+            children: BTreeMap::new(),
+            starting: Default::default(),
+            panics: HashMap::new(),
+            offers: HashMap::new(),
+            offers_order: VecDeque::new(),
+            topics,
+            time_zone,
+            day_start,
+            day_end,
+            served_until,
+            shared,
+            link,
+        };
+        state.perform(myself, effects, None);
+        // Whose devices stayed connected while the tenant was away keeps his lease.
+        let users: Vec<UserId> = state.core.agents().map(|agent| agent.profile().user_id).collect();
+        for user in users {
+            for (device, kind) in state.shared.hub.devices(state.tenant, Topic::Notification(user)) {
+                if matches!(kind, SubscriberKind::Staff { .. }) {
+                    state.apply(myself, Command::Attach { user, device }, None);
+                }
+            }
+        }
+        if state.shared.health.now() != super::health::Health::Up {
+            state.apply(myself, Command::Freeze, None);
+        }
+        for department in open {
+            state.ensure_queue(myself, department);
+        }
+        state.topics.flush(&state.core, &state.shared.hub, now);
+        state.arm(myself);
+        state
+    }
+
+    fn handle(&mut self, myself: &ActorRef<TenantMsg>, message: TenantMsg) -> Result<(), ActorProcessingErr> {
+        match message {
+            TenantMsg::Command { command, reply } => self.apply(myself, command, reply),
+            TenantMsg::Offer { grant, user, decision, reply } => self.offer(grant, user, decision, reply),
+            TenantMsg::FromQueue { department, envelopes } => {
+                for envelope in envelopes {
+                    self.apply(myself, Command::Queue { department, envelope }, None);
+                }
+            }
+            TenantMsg::QueueStarted { department, incarnation, actor } => {
+                self.starting.remove(&department);
+                self.children.insert(department, Child { incarnation, id: actor.get_id(), actor: actor.clone() });
+                self.apply(myself, Command::QueueStarted { department, incarnation }, None);
+                self.link.publish_queue(department, Some(actor));
+            }
+            TenantMsg::EnsureQueue { department } => self.ensure_queue(myself, department),
+            TenantMsg::Department { settings } => {
+                let department = settings.department_id;
+                self.link.add_department(&settings);
+                self.topics.department(&settings);
+                let strategy = settings.routing_strategy;
+                self.apply(myself, Command::Department { department, strategy }, None);
+                if let Some(child) = self.children.get(&department) {
+                    let command = QueueCommand::Configure(settings);
+                    let _ = child.actor.cast(QueueMsg::Command { command, reply: None });
+                }
+            }
+            TenantMsg::Settlement(Settlement::Committed { through }) => {
+                for held in self.pending.settle(through) {
+                    self.release(held);
+                }
+            }
+            TenantMsg::Settlement(Settlement::Refused) | TenantMsg::Refused => {
+                for held in self.pending.drain() {
+                    if let Held::Reply(port, _) = held {
+                        let _ = port.send(Err(CallError::Failed));
+                    }
+                }
+                let myself = myself.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(REFUSED_PAUSE).await;
+                    let _ = myself.cast(TenantMsg::Restart);
+                });
+            }
+            TenantMsg::Restart => return Err("the record refused this tenant's changes".into()),
+            TenantMsg::Timer(generation) => {
+                if self.timer.fired(generation) {
+                    self.turn_day(myself);
+                    self.apply(myself, Command::Tick, None);
+                }
+            }
+            TenantMsg::Storage { away } => {
+                self.apply(myself, if away { Command::Freeze } else { Command::Thaw }, None);
+                for child in self.children.values() {
+                    let _ = child.actor.cast(QueueMsg::Storage { away });
+                }
+            }
+            TenantMsg::CallView { call, view } => self.topics.call(call, view),
+            TenantMsg::Figures { figures, active, today } => self.topics.figures(figures, active, today),
+            TenantMsg::Notification { user, reply } => {
+                let _ = reply.send(self.topics.notification(&self.core, user));
+            }
+            TenantMsg::Presence { department, reply } => {
+                let _ = reply.send(self.topics.presence(department));
+            }
+            TenantMsg::Dashboard(reply) => {
+                let _ = reply.send(self.topics.dashboard(&self.core));
+            }
+            TenantMsg::IsIdle(reply) => {
+                let idle = self.core.is_idle() && self.pending.is_settled() && self.starting.is_empty();
+                let _ = reply.send(idle);
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, myself: &ActorRef<TenantMsg>, command: Command, reply: Option<RosterReplyPort>) {
+        let now = self.shared.clock.now();
+        let ids = self.shared.ids.clone();
+        match self.core.apply(now, command, &mut || ids.next(now)) {
+            Ok(applied) => self.perform(myself, applied.effects, reply.map(|port| (port, applied.reply))),
+            Err(rejection) => {
+                if let Some(port) = reply {
+                    let _ = port.send(Err(CallError::Rejected(rejection)));
+                }
+            }
+        }
+    }
+
+    fn perform(
+        &mut self,
+        myself: &ActorRef<TenantMsg>,
+        effects: Vec<Effect>,
+        answer: Option<(RosterReplyPort, Reply)>,
+    ) {
+        for effect in effects {
+            match effect {
+                Effect::Record { entry, changed } => {
+                    let ticket = self.pending.ticket();
+                    if let Some(changed) = changed {
+                        let _ = self.pending.hold(Held::Changed(changed));
+                    }
+                    self.shared.persistence.write(Write {
+                        tenant: self.tenant,
+                        generation: self.link.generation,
+                        owner: Owner::Tenant(myself.clone()),
+                        ticket,
+                        entry,
+                    });
+                }
+                Effect::Say(said) => {
+                    if let Said::Offered(offer) = &said {
+                        self.remember(offer.grant, offer.department_id);
+                    }
+                    self.topics.say(&self.core, &self.shared.hub, said);
+                }
+                Effect::Queue { department, envelope } => {
+                    if let Some(child) =
+                        self.children.get(&department).filter(|child| child.incarnation == envelope.incarnation)
+                    {
+                        let _ = child.actor.cast(QueueMsg::Roster(envelope));
+                    }
+                }
+            }
+        }
+        if let Some((port, reply)) = answer
+            && let Some(held) = self.pending.hold(Held::Reply(port, Ok(reply)))
+        {
+            self.release(held);
+        }
+    }
+
+    fn release(&mut self, held: Held) {
+        match held {
+            Held::Reply(port, result) => {
+                let _ = port.send(result);
+            }
+            Held::Changed(changed) => self.topics.status_changed(&self.core, &self.shared.hub, &changed),
+        }
+    }
+
+    fn remember(&mut self, grant: GrantId, department: DepartmentId) {
+        if self.offers.insert(grant, department).is_none() {
+            self.offers_order.push_back(grant);
+        }
+        if self.offers_order.len() > OFFERS_MAX
+            && let Some(oldest) = self.offers_order.pop_front()
+        {
+            self.offers.remove(&oldest);
+        }
+    }
+
+    /// Sends an agent's answer to the queue that made the offer.
+    fn offer(&mut self, grant: GrantId, user: UserId, decision: Decision, reply: ReplyPort) {
+        let department = self.offers.get(&grant).copied();
+        let Some(child) = department.and_then(|department| self.children.get(&department)) else {
+            let _ = reply.send(Err(CallError::Rejected(Rejection::OfferExpired)));
+            return;
+        };
+        let command = match decision {
+            Decision::Accept => core_queue::Command::Accept { grant, user },
+            Decision::Decline => core_queue::Command::Decline { grant, user },
+        };
+        let _ = child.actor.cast(QueueMsg::Command { command, reply: Some(reply) });
+    }
+
+    fn ensure_queue(&mut self, myself: &ActorRef<TenantMsg>, department: DepartmentId) {
+        if self.children.contains_key(&department) || !self.link.has_department(department) {
+            return;
+        }
+        self.begin_queue(myself, department, self.served_until, None);
+    }
+
+    /// Starts a life of a queue in a task of its own; it says so by `QueueStarted`.
+    fn begin_queue(
+        &mut self,
+        myself: &ActorRef<TenantMsg>,
+        department: DepartmentId,
+        served_until: Option<Timestamp>,
+        condemned: Option<CallId>,
+    ) {
+        if !self.starting.insert(department) {
+            return;
+        }
+        let (shared, link, tenant_actor) = (self.shared.clone(), self.link.clone(), myself.clone());
+        let day_start = self.day_start;
+        tokio::spawn(async move {
+            loop {
+                // What the life before wrote is committed or refused before the next one reads.
+                shared.persistence.flush(link.tenant).await;
+                let args = queue::Args {
+                    shared: shared.clone(),
+                    link: link.clone(),
+                    department,
+                    incarnation: shared.next_incarnation(),
+                    tenant_actor: tenant_actor.clone(),
+                    day_start,
+                    served_until,
+                    condemned,
+                };
+                match Actor::spawn_linked(None, QueueActor, args, tenant_actor.get_cell()).await {
+                    Ok(_) => return,
+                    Err(error) => {
+                        tracing::warn!(tenant = %link.tenant, %department, %error, "a queue could not start; trying again");
+                        tokio::time::sleep(RESTART_PAUSE).await;
+                        if tenant_actor.get_status() as u8 >= ractor::ActorStatus::Stopping as u8 {
+                            return;
+                        }
+                    }
+                }
+            }
+        });
+    }
+
+    /// A queue died: its slots are free, and a new life starts from the settled record.
+    fn lost(&mut self, myself: &ActorRef<TenantMsg>, id: ActorId, failed: bool) {
+        let Some((department, incarnation)) =
+            self.children.iter().find(|(_, child)| child.id == id).map(|(d, child)| (*d, child.incarnation))
+        else {
+            return;
+        };
+        self.children.remove(&department);
+        self.link.publish_queue(department, None);
+        self.apply(myself, Command::QueueStopped { department, incarnation }, None);
+        if !failed {
+            return;
+        }
+        metrics::counter!("vez_queue_restarts_total").increment(1);
+        let now = self.shared.clock.now();
+        let panics = self.panics.entry(department).or_default();
+        panics.push_back(now);
+        while panics.front().is_some_and(|at| at.plus_seconds(PANICS_WITHIN_SECONDS) < now) {
+            panics.pop_front();
+        }
+        let condemned = if panics.len() >= PANICS_MAX {
+            panics.clear();
+            self.link.touched(department)
+        } else {
+            None
+        };
+        self.begin_queue(myself, department, Some(now), condemned);
+    }
+
+    /// At the company's midnight every count of the day starts anew.
+    fn turn_day(&mut self, myself: &ActorRef<TenantMsg>) {
+        let now = self.shared.clock.now();
+        if now < self.day_end {
+            return;
+        }
+        (self.day_start, self.day_end) = load::day(self.time_zone, now);
+        self.apply(myself, Command::DayStarted, None);
+        for child in self.children.values() {
+            let _ = child.actor.cast(QueueMsg::DayStarted);
+        }
+    }
+
+    fn arm(&mut self, myself: &ActorRef<TenantMsg>) {
+        let next = [self.core.next_deadline(), self.topics.next_flush(), Some(self.day_end)].into_iter().flatten().min();
+        let myself = myself.clone();
+        self.timer.arm(next, move |generation| {
+            let _ = myself.cast(TenantMsg::Timer(generation));
+        });
+    }
+}

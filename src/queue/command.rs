@@ -1,0 +1,100 @@
+//! Owns everything that can be asked of a queue. Whoever asks was authorised before; the queue checks only its own rules.
+
+use std::sync::Arc;
+
+use super::exchange::ToQueue;
+use crate::domain::call::{Caller, EndReason, Requirements};
+use crate::domain::department::Settings;
+use crate::domain::ids::{CallId, DeviceId, GrantId, LinkId, PickId, UserId};
+
+/// A customer who asks for a place.
+#[derive(Clone, Debug)]
+pub struct NewCall {
+    pub id: CallId,
+    /// From a committed block: never used before.
+    pub number: i64,
+    pub link_id: Option<LinkId>,
+    /// A single-use link is used up by this join.
+    pub single_use: bool,
+    pub caller: Arc<Caller>,
+    pub priority: u8,
+    pub requirements: Requirements,
+    /// Hash of the key that makes joining again the same call.
+    pub join_key: Option<Arc<str>>,
+}
+
+/// Who ends a call by his own wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    Customer,
+    Agent(UserId),
+}
+
+/// A command to one queue.
+#[derive(Clone, Debug)]
+pub enum Command {
+    Join(NewCall),
+    /// A device of the customer is connected.
+    Attach {
+        call: CallId,
+        device: DeviceId,
+    },
+    Detach {
+        call: CallId,
+        device: DeviceId,
+    },
+    /// A status poll: keeps the customer present for a while.
+    Poll {
+        call: CallId,
+    },
+    /// The customer gives the place up, or asks for another agent while his is away.
+    Leave {
+        call: CallId,
+    },
+    /// Customer or agent ends a running call.
+    Finish {
+        call: CallId,
+        by: Party,
+    },
+    Accept {
+        grant: GrantId,
+        user: UserId,
+    },
+    Decline {
+        grant: GrantId,
+        user: UserId,
+    },
+    Start {
+        call: CallId,
+        user: UserId,
+    },
+    /// `supervisor`: may complete a call of somebody else.
+    Complete {
+        call: CallId,
+        user: UserId,
+        supervisor: bool,
+    },
+    Pick {
+        pick: PickId,
+        call: CallId,
+        user: UserId,
+        by: UserId,
+    },
+    /// Staff or the system takes the call out.
+    End {
+        call: CallId,
+        reason: EndReason,
+        by: Option<UserId>,
+    },
+    LinkCancelled {
+        link: LinkId,
+    },
+    /// From the roster; stale ones are dropped before they get here.
+    Roster(ToQueue),
+    Configure(Settings),
+    /// Postgres is away: no deadline runs, no offer is made, nothing is recorded.
+    Freeze,
+    Thaw,
+    /// The time may have come for something.
+    Tick,
+}

@@ -1,0 +1,388 @@
+//! Owns the state of one queue and the indexes over it. Whoever changes a call calls [`Queue::reindex`] after it, and all
+//! indexes agree again; nothing else edits them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::effect::Effect;
+use super::exchange::{Staff, WithdrawReason};
+use super::line::Line;
+use super::positions::Announcer;
+use super::wait::{Estimate, HandleTimes, estimate};
+use crate::domain::call::{CallSnapshot, OfferOutcome, Phase, Rank, Requirements};
+use crate::domain::clock::Timestamp;
+use crate::domain::department::Settings;
+use crate::domain::ids::{CallId, DeviceId, GrantId, LinkId, PickId, UserId};
+
+/// How long ended calls and outcomes of offers are remembered, so that a repeated command hears the same answer.
+/// Longer than any retry of a client that waits for its reply; older ones are answered from the record.
+pub const RECENT_SECONDS: u64 = 60;
+/// The most of them remembered at once: about 10 MiB of snapshots; the oldest go first.
+pub const RECENT_MAX: usize = 10_000;
+
+/// An offer before an agent.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub grant: GrantId,
+    pub user: UserId,
+    pub user_name: Arc<str>,
+    pub offered_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// Nobody else could be offered this when it was made.
+    pub alone: bool,
+    /// Who stood before the call when it was offered, and why each was passed.
+    pub passed: serde_json::Value,
+}
+
+/// A hand-pick waiting for its slot.
+#[derive(Clone, Debug)]
+pub(super) struct Pick {
+    pub id: PickId,
+    pub by: UserId,
+    pub until: Timestamp,
+}
+
+/// An open call: its persisted part and what lives only here.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub(super) snapshot: CallSnapshot,
+    pub(super) devices: Vec<DeviceId>,
+    /// Whether the customer's device answers now.
+    pub(super) present: bool,
+    /// Present without a device until then: after a join or a poll.
+    pub(super) present_until: Timestamp,
+    /// While away: when the place is lost.
+    pub(super) grace_until: Option<Timestamp>,
+    /// Since when the wait limit is counted: the join, or the last return to the line.
+    pub(super) wait_from: Timestamp,
+    pub(super) offer: Option<Standing>,
+    pub(super) picks: Vec<Pick>,
+    /// While assigned: when the agent must have started.
+    pub(super) start_by: Option<Timestamp>,
+    /// While the agent's lease is gone: when the call goes back.
+    pub(super) agent_lost_until: Option<Timestamp>,
+    /// The position the customer was last told; 0 for none.
+    pub(super) told_position: u32,
+    indexed: Indexed,
+}
+
+/// What the indexes say of a call now.
+#[derive(Clone, Debug, Default)]
+struct Indexed {
+    in_line: bool,
+    waiting: bool,
+    eligible: bool,
+    deadline: Option<Timestamp>,
+}
+
+impl Call {
+    pub(super) fn new(snapshot: CallSnapshot, present_until: Timestamp, wait_from: Timestamp) -> Self {
+        Self {
+            snapshot,
+            devices: Vec::new(),
+            present: true,
+            present_until,
+            grace_until: None,
+            wait_from,
+            offer: None,
+            picks: Vec::new(),
+            start_by: None,
+            agent_lost_until: None,
+            told_position: 0,
+            indexed: Indexed::default(),
+        }
+    }
+
+    /// The persisted part as it is now.
+    pub fn snapshot(&self) -> &CallSnapshot {
+        &self.snapshot
+    }
+
+    /// Whether the customer's device answers now.
+    pub fn is_present(&self) -> bool {
+        self.present
+    }
+
+    /// What the machine does with the call now; unlike the record's, this one says `offered`.
+    pub fn phase(&self) -> Phase {
+        if self.offer.is_some() { Phase::Offered } else { self.snapshot.phase }
+    }
+
+    /// Until when the customer waits for an agent who is away.
+    pub fn agent_away_until(&self) -> Option<Timestamp> {
+        self.agent_lost_until
+    }
+
+    pub(super) fn in_line(&self) -> bool {
+        self.snapshot.phase == Phase::Waiting
+    }
+
+    fn eligible(&self) -> bool {
+        self.in_line() && self.offer.is_none() && self.present
+    }
+
+    pub(super) fn excludes(&self, user: UserId, now: Timestamp) -> bool {
+        self.snapshot.exclusions.iter().any(|e| e.user_id == user && e.until_micros > now.micros())
+    }
+
+    /// When something about this call falls due; `None` only for an agent and a customer who are talking.
+    pub(super) fn deadline(&self, settings: &Settings) -> Option<Timestamp> {
+        let presence = if !self.present {
+            self.grace_until
+        } else if self.devices.is_empty() {
+            Some(self.present_until)
+        } else {
+            None
+        };
+        let wait = match settings.max_wait_seconds {
+            Some(seconds) if self.in_line() && self.offer.is_none() => {
+                Some(self.wait_from.plus_seconds(u64::from(seconds)))
+            }
+            _ => None,
+        };
+        let exclusion = if self.in_line() {
+            self.snapshot.exclusions.iter().map(|e| Timestamp::from_micros(e.until_micros)).min()
+        } else {
+            None
+        };
+        [
+            presence,
+            wait,
+            exclusion,
+            self.offer.as_ref().map(|o| o.expires_at),
+            self.picks.iter().map(|p| p.until).min(),
+            self.start_by,
+            self.agent_lost_until,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+/// Remembers the last things for [`RECENT_SECONDS`], at most [`RECENT_MAX`].
+#[derive(Clone, Debug)]
+pub(super) struct Recent<K, V> {
+    order: VecDeque<(Timestamp, K)>,
+    values: HashMap<K, V>,
+}
+
+impl<K: Copy + Eq + std::hash::Hash, V> Recent<K, V> {
+    pub fn new() -> Self {
+        Self { order: VecDeque::new(), values: HashMap::new() }
+    }
+
+    pub fn note(&mut self, now: Timestamp, key: K, value: V) {
+        if self.values.insert(key, value).is_none() {
+            self.order.push_back((now, key));
+        }
+        self.forget(now);
+    }
+
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.values.get(key)
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((at, key)) = self.order.front().copied() {
+            if self.order.len() <= RECENT_MAX && at.plus_seconds(RECENT_SECONDS) > now {
+                break;
+            }
+            self.order.pop_front();
+            self.values.remove(&key);
+        }
+    }
+}
+
+/// One department's line, offers and calls. See the module's contract in `queue/mod.rs`.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub(super) settings: Settings,
+    pub(super) now: Timestamp,
+    /// `joined_at` never runs back within a tenant: the next one is at least this.
+    pub(super) joined_floor: Timestamp,
+    pub(super) calls: HashMap<CallId, Box<Call>>,
+    /// Waiting and offered calls, in order.
+    pub(super) line: Line,
+    /// Calls in line without an offer.
+    pub(super) waiting: BTreeMap<Rank, CallId>,
+    /// Those of them whose customer is present, by what they require.
+    pub(super) eligible: BTreeMap<Requirements, BTreeMap<Rank, CallId>>,
+    /// When those in line joined, oldest first.
+    pub(super) arrivals: BTreeSet<(Timestamp, i64)>,
+    /// The call each grant stands before or runs.
+    pub(super) grants: BTreeMap<GrantId, CallId>,
+    pub(super) picks: BTreeMap<PickId, CallId>,
+    pub(super) deadlines: BTreeSet<(Timestamp, CallId)>,
+    pub(super) join_keys: HashMap<(LinkId, Arc<str>), CallId>,
+    pub(super) ended: Recent<CallId, Arc<CallSnapshot>>,
+    pub(super) outcomes: Recent<GrantId, (UserId, OfferOutcome, Option<WithdrawReason>)>,
+    pub(super) demand_version: u64,
+    pub(super) grants_seen: u64,
+    pub(super) demand_changed: bool,
+    pub(super) frozen_since: Option<Timestamp>,
+    pub(super) staff: Staff,
+    pub(super) handle_times: HandleTimes,
+    pub(super) announcer: Announcer,
+    pub(super) out: Vec<Effect>,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new(settings: Settings, now: Timestamp) -> Self {
+        Self {
+            settings,
+            now,
+            joined_floor: now,
+            calls: HashMap::new(),
+            line: Line::default(),
+            waiting: BTreeMap::new(),
+            eligible: BTreeMap::new(),
+            arrivals: BTreeSet::new(),
+            grants: BTreeMap::new(),
+            picks: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            join_keys: HashMap::new(),
+            ended: Recent::new(),
+            outcomes: Recent::new(),
+            demand_version: 0,
+            grants_seen: 0,
+            demand_changed: true,
+            frozen_since: None,
+            staff: Staff::default(),
+            handle_times: HandleTimes::default(),
+            announcer: Announcer::default(),
+            out: Vec::new(),
+        }
+    }
+
+    /// When `Tick` must be applied next; valid until the next `apply`.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let announce = self.announcer.next_due();
+        if self.frozen_since.is_some() {
+            return announce;
+        }
+        let call = self.deadlines.first().map(|(at, _)| *at);
+        match (call, announce) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// An open call.
+    pub fn call(&self, id: CallId) -> Option<&Call> {
+        self.calls.get(&id).map(|call| &**call)
+    }
+
+    /// Open calls, in no particular order.
+    pub fn open_calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values().map(|call| &**call)
+    }
+
+    /// A call that ended within the last minute.
+    pub fn recently_ended(&self, id: CallId) -> Option<&Arc<CallSnapshot>> {
+        self.ended.get(&id)
+    }
+
+    /// How many calls are in line, offered ones included.
+    pub fn queue_size(&self) -> u32 {
+        self.line.len()
+    }
+
+    /// Whether nothing is open and nothing will fall due.
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// The settings obeyed now.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether Postgres is away.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen_since.is_some()
+    }
+
+    /// The agents of this department in numbers, as the roster last said.
+    pub fn staff(&self) -> Staff {
+        self.staff
+    }
+
+    /// A call's position from 1; `None` once it is not in line.
+    pub fn position(&self, id: CallId) -> Option<u32> {
+        let call = self.calls.get(&id)?;
+        call.in_line().then(|| self.line.position(call.snapshot.rank())).flatten()
+    }
+
+    /// The wait to expect at a position.
+    pub fn estimate_at(&self, position: u32) -> Estimate {
+        let head = self.arrivals.first().map(|(joined, _)| self.now.since(*joined).as_secs());
+        estimate(position, self.staff.available, self.staff.serving_slots, self.handle_times.mean_seconds(), head)
+    }
+
+    /// The call still open that was joined with this key.
+    pub fn by_join_key(&self, link: LinkId, key: &Arc<str>) -> Option<CallId> {
+        self.join_keys.get(&(link, key.clone())).copied()
+    }
+
+    /// Brings every index in line with the call as it is now; a call that is gone leaves them all.
+    pub(super) fn reindex(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let (rank, requirements) = (call.snapshot.rank(), call.snapshot.requirements.clone());
+        let old = call.indexed.clone();
+        let open = call.snapshot.phase != Phase::Ended;
+        let new = Indexed {
+            in_line: call.in_line(),
+            waiting: call.in_line() && call.offer.is_none(),
+            eligible: call.eligible(),
+            deadline: if open { call.deadline(&self.settings) } else { None },
+        };
+        call.indexed = new.clone();
+        let joined = call.snapshot.joined_at;
+        if old.in_line != new.in_line {
+            if new.in_line {
+                self.line.insert(rank, id);
+                self.arrivals.insert((joined, rank.number));
+                self.announcer.changed_from(self.line.before(rank) + 1);
+            } else {
+                self.announcer.changed_from(self.line.before(rank) + 1);
+                self.line.remove(rank);
+                self.arrivals.remove(&(joined, rank.number));
+            }
+        }
+        if old.waiting != new.waiting {
+            if new.waiting {
+                self.waiting.insert(rank, id);
+            } else {
+                self.waiting.remove(&rank);
+            }
+        }
+        if old.eligible != new.eligible {
+            self.demand_changed = true;
+            if new.eligible {
+                // Somebody became offerable: hand-backs made before this say nothing any more.
+                self.demand_version += 1;
+                self.eligible.entry(requirements).or_default().insert(rank, id);
+            } else if let Some(set) = self.eligible.get_mut(&requirements) {
+                set.remove(&rank);
+                if set.is_empty() {
+                    self.eligible.remove(&requirements);
+                }
+            }
+        }
+        if old.deadline != new.deadline {
+            if let Some(at) = old.deadline {
+                self.deadlines.remove(&(at, id));
+            }
+            if let Some(at) = new.deadline {
+                self.deadlines.insert((at, id));
+            }
+        }
+    }
+
+    /// What the indexes hold of a call: (in line, waiting, eligible, deadline). For the invariants only.
+    pub(super) fn indexed(call: &Call) -> (bool, bool, bool, Option<Timestamp>) {
+        (call.indexed.in_line, call.indexed.waiting, call.indexed.eligible, call.indexed.deadline)
+    }
+}

@@ -1,0 +1,167 @@
+//! Owns what the outside may be told of a queue: a fold of the committed changes. Snapshots, stats and `queue_size` in
+//! pushes come from here, so that no push tells of a change that a crash could take back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::event::Settled;
+use super::line::Line;
+use crate::domain::call::{CallSnapshot, EndReason, Phase};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::CallId;
+
+/// Answered within this counts as in time (issue: a threshold per department comes with the analytics).
+pub const SERVICE_LEVEL_SECONDS: i64 = 20;
+/// Whoever gave up sooner did not really wait; he counts for no rate.
+pub const SHORT_ABANDON_SECONDS: i64 = 5;
+
+/// Counts since the company's midnight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Today {
+    /// Accepted within [`SERVICE_LEVEL_SECONDS`] of the join.
+    pub answered_in_time: u32,
+    pub answered: u32,
+    /// Ended unserved from the line; short abandons included.
+    pub abandoned: u32,
+    /// Of these, sooner than [`SHORT_ABANDON_SECONDS`].
+    pub abandoned_short: u32,
+    /// Whole seconds of wait of the answered.
+    pub wait_seconds_total: u64,
+}
+
+impl Today {
+    /// Answered in time over answered plus abandoned, short abandons excluded; `None` while nobody counts.
+    pub fn service_level(&self) -> Option<f64> {
+        let counted = self.answered + self.abandoned - self.abandoned_short;
+        (counted > 0).then(|| f64::from(self.answered_in_time) / f64::from(counted))
+    }
+
+    /// Abandoned over answered plus abandoned, short ones excluded on both sides; `None` while nobody counts.
+    pub fn abandonment_rate(&self) -> Option<f64> {
+        let abandoned = self.abandoned - self.abandoned_short;
+        let counted = self.answered + abandoned;
+        (counted > 0).then(|| f64::from(abandoned) / f64::from(counted))
+    }
+
+    /// The sum of two departments' days.
+    pub fn plus(&self, other: &Today) -> Today {
+        Today {
+            answered_in_time: self.answered_in_time + other.answered_in_time,
+            answered: self.answered + other.answered,
+            abandoned: self.abandoned + other.abandoned,
+            abandoned_short: self.abandoned_short + other.abandoned_short,
+            wait_seconds_total: self.wait_seconds_total + other.wait_seconds_total,
+        }
+    }
+}
+
+/// The committed state of one queue as clients fold it.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    line: Line,
+    calls: HashMap<CallId, Arc<CallSnapshot>>,
+    active: BTreeMap<i64, CallId>,
+    arrivals: BTreeSet<(Timestamp, i64)>,
+    pub today: Today,
+}
+
+impl View {
+    /// The view of a freshly restored queue.
+    pub fn restore<'a>(calls: impl Iterator<Item = &'a CallSnapshot>, today: Today) -> Self {
+        let mut view = View { today, ..View::default() };
+        for call in calls {
+            view.put(Arc::new(call.clone()));
+        }
+        view
+    }
+
+    /// Folds one committed change.
+    pub fn fold(&mut self, settled: &Settled) {
+        let call = settled.call();
+        match settled {
+            Settled::Assigned(call) if call.started_at.is_none() => {
+                let wait = call.wait_seconds().unwrap_or(0);
+                self.today.answered += 1;
+                self.today.wait_seconds_total += wait.unsigned_abs();
+                self.today.answered_in_time += u32::from(wait <= SERVICE_LEVEL_SECONDS);
+            }
+            Settled::Ended(call) if was_abandoned(call) => {
+                let waited = call.ended_at.unwrap_or(call.joined_at).seconds_since(call.joined_at);
+                self.today.abandoned += 1;
+                self.today.abandoned_short += u32::from(waited < SHORT_ABANDON_SECONDS);
+            }
+            _ => {}
+        }
+        self.put(call.clone());
+    }
+
+    fn put(&mut self, call: Arc<CallSnapshot>) {
+        let rank = call.rank();
+        if call.phase == Phase::Waiting {
+            if self.line.insert(rank, call.id) {
+                self.arrivals.insert((call.joined_at, call.number));
+            }
+        } else if self.line.remove(rank) {
+            self.arrivals.remove(&(call.joined_at, call.number));
+        }
+        if matches!(call.phase, Phase::Assigned | Phase::Active) {
+            self.active.insert(call.number, call.id);
+        } else {
+            self.active.remove(&call.number);
+        }
+        if call.phase == Phase::Ended {
+            self.calls.remove(&call.id);
+        } else {
+            self.calls.insert(call.id, call);
+        }
+    }
+
+    /// How many calls are in line.
+    pub fn queue_size(&self) -> u32 {
+        self.line.len()
+    }
+
+    /// How many calls are assigned or active.
+    pub fn active_count(&self) -> u32 {
+        self.active.len() as u32
+    }
+
+    /// When the one who waits longest joined.
+    pub fn oldest_join(&self) -> Option<Timestamp> {
+        self.arrivals.first().map(|(joined, _)| *joined)
+    }
+
+    /// Up to `limit` calls in line after `after_position`, each with its position.
+    pub fn waiting(&self, after_position: u32, limit: u32) -> Vec<(u32, Arc<CallSnapshot>)> {
+        self.line
+            .slice(after_position.saturating_add(1), limit)
+            .into_iter()
+            .enumerate()
+            .filter_map(|(index, (_, id))| Some((after_position + 1 + index as u32, self.calls.get(&id)?.clone())))
+            .collect()
+    }
+
+    /// Assigned and active calls, by number.
+    pub fn active(&self) -> impl Iterator<Item = &Arc<CallSnapshot>> {
+        self.active.values().filter_map(|id| self.calls.get(id))
+    }
+
+    /// An open call as committed.
+    pub fn call(&self, id: CallId) -> Option<&Arc<CallSnapshot>> {
+        self.calls.get(&id)
+    }
+
+    /// A call's position in the committed line.
+    pub fn position(&self, call: &CallSnapshot) -> Option<u32> {
+        self.line.position(call.rank())
+    }
+}
+
+/// Whether the customer gave up unserved: what abandonment counts.
+pub fn was_abandoned(call: &CallSnapshot) -> bool {
+    call.started_at.is_none()
+        && matches!(
+            call.end_reason,
+            Some(EndReason::Left | EndReason::Abandoned | EndReason::NeverConnected | EndReason::TimedOut)
+        )
+}

@@ -1,0 +1,278 @@
+//! Owns the customer's side of a queue: joining, presence, leaving. What happens to offers and running calls when he
+//! goes is asked of `offer` and `lifecycle`.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::apply::Reply;
+use super::command::NewCall;
+use super::effect::Effect;
+use super::event::{ReturnReason, Said, Settled};
+use super::rejection::Rejection;
+use super::state::{Call, Queue};
+use crate::domain::call::{CallSnapshot, EndReason, OfferOutcome, PRIORITY_MAX, Phase};
+use crate::domain::clock::Timestamp;
+use crate::domain::department::{QUEUE_SIZE_MAX, Settings};
+use crate::domain::ids::{CallId, DeviceId, LinkId, UserId};
+use crate::domain::record::{Entry, RecordEvent};
+
+/// A join counts as present for so long without a device (RULES.md, "Customers: presence").
+pub const JOIN_PRESENT_SECONDS: u64 = 10;
+/// A status poll keeps the customer present for so long.
+pub const POLL_PRESENT_SECONDS: u64 = 30;
+/// Devices of one customer's call kept track of; a socket beyond them does not add to presence.
+const DEVICES_MAX: usize = 16;
+
+impl Queue {
+    pub(super) fn join(&mut self, new: NewCall) -> Result<Reply, Rejection> {
+        if let (Some(link), Some(key)) = (new.link_id, &new.join_key)
+            && let Some(id) = self.by_join_key(link, key)
+        {
+            return Ok(self.joined_again(id));
+        }
+        if !self.settings.active {
+            return Err(Rejection::DepartmentInactive);
+        }
+        let size_max = self.settings.max_queue_size.unwrap_or(QUEUE_SIZE_MAX);
+        if self.line.len() >= size_max {
+            return Err(Rejection::QueueFull);
+        }
+        let joined_at = self.now.max(self.joined_floor);
+        self.joined_floor = joined_at;
+        let snapshot = CallSnapshot {
+            id: new.id,
+            number: new.number,
+            department_id: self.settings.department_id,
+            link_id: new.link_id,
+            caller: new.caller,
+            priority: new.priority.min(PRIORITY_MAX),
+            requirements: new.requirements,
+            join_key: new.join_key,
+            joined_at,
+            phase: Phase::Waiting,
+            end_reason: None,
+            user_id: None,
+            user_name: None,
+            grant_id: None,
+            assigned_at: None,
+            accepted_at: None,
+            started_at: None,
+            ended_at: None,
+            wrap_up_ends_at: None,
+            exclusions: Vec::new(),
+            last_offer: None,
+            connected: false,
+            version: 0,
+            changed_at: self.now,
+        };
+        let id = snapshot.id;
+        if let (Some(link), Some(key)) = (snapshot.link_id, &snapshot.join_key) {
+            self.join_keys.insert((link, key.clone()), id);
+        }
+        let present_until = self.now.plus_seconds(JOIN_PRESENT_SECONDS);
+        self.calls.insert(id, Box::new(Call::new(snapshot, present_until, self.now)));
+        self.reindex(id);
+        let event =
+            self.event("call_joined", Some(id), None, json!({ "priority": new.priority, "link_id": new.link_id }));
+        let call = self.changed(id);
+        let position = self.position(id);
+        if let Some(call) = self.calls.get_mut(&id) {
+            // The reply tells this position, so no push repeats it.
+            call.told_position = position.unwrap_or(0);
+        }
+        self.record(call.clone(), vec![event], Settled::Joined(call.clone()), |entry| {
+            entry.new_customer = true;
+            entry.used_link = if new.single_use { new.link_id } else { None };
+        });
+        let estimate = self.estimate_at(position.unwrap_or(1));
+        Ok(Reply::Joined { call, position, queue_size: self.line.len(), estimate, resumed: false })
+    }
+
+    fn joined_again(&mut self, id: CallId) -> Reply {
+        let position = self.position(id);
+        let estimate = self.estimate_at(position.unwrap_or(1));
+        let call = match self.calls.get(&id) {
+            Some(call) => Arc::new(call.snapshot.clone()),
+            None => return Reply::Done,
+        };
+        self.seen(id, JOIN_PRESENT_SECONDS);
+        Reply::Joined { call, position, queue_size: self.line.len(), estimate, resumed: true }
+    }
+
+    pub(super) fn attach(&mut self, id: CallId, device: DeviceId) -> Result<Reply, Rejection> {
+        let call = self.calls.get_mut(&id).ok_or(Rejection::UnknownCall)?;
+        if !call.devices.contains(&device) && call.devices.len() < DEVICES_MAX {
+            call.devices.push(device);
+        }
+        call.snapshot.connected = true;
+        self.came_back(id);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn detach(&mut self, id: CallId, device: DeviceId) -> Result<Reply, Rejection> {
+        let call = self.calls.get_mut(&id).ok_or(Rejection::UnknownCall)?;
+        call.devices.retain(|known| *known != device);
+        if call.devices.is_empty() && call.present && call.present_until <= self.now {
+            self.went_away(id);
+        }
+        self.reindex(id);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn poll(&mut self, id: CallId) -> Result<Reply, Rejection> {
+        let call = self.calls.get_mut(&id).ok_or(Rejection::UnknownCall)?;
+        call.snapshot.connected = true;
+        self.seen(id, POLL_PRESENT_SECONDS);
+        Ok(Reply::Done)
+    }
+
+    /// A sign of life without a device: the customer counts as present for `seconds`.
+    fn seen(&mut self, id: CallId, seconds: u64) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.present_until = call.present_until.max(self.now.plus_seconds(seconds));
+        }
+        self.came_back(id);
+    }
+
+    fn came_back(&mut self, id: CallId) {
+        if let Some(call) = self.calls.get_mut(&id)
+            && !call.present
+        {
+            call.present = true;
+            call.grace_until = None;
+            self.out.push(Effect::Say(Said::Presence { call: id, present: true }));
+        }
+        self.reindex(id);
+    }
+
+    /// The customer's device stopped answering: the place stays, the offer does not.
+    pub(super) fn went_away(&mut self, id: CallId) {
+        let grace = u64::from(self.settings.reconnect_grace_seconds);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        call.present = false;
+        call.grace_until = Some(self.now.plus_seconds(grace));
+        let offered = call.offer.is_some();
+        self.out.push(Effect::Say(Said::Presence { call: id, present: false }));
+        if offered {
+            self.withdraw_offer(id, OfferOutcome::CustomerLeft, None);
+        }
+        self.reindex(id);
+    }
+
+    /// Away past the grace: the end depends on how far the call had come.
+    pub(super) fn lost_customer(&mut self, id: CallId) {
+        let Some(call) = self.calls.get(&id) else { return };
+        let reason = match call.snapshot.phase {
+            Phase::Active if call.agent_lost_until.is_some() => EndReason::AgentLost,
+            Phase::Assigned | Phase::Active => EndReason::CustomerLost,
+            _ if call.snapshot.connected => EndReason::Abandoned,
+            _ => EndReason::NeverConnected,
+        };
+        self.end(id, reason, None);
+    }
+
+    pub(super) fn leave(&mut self, id: CallId) -> Result<Reply, Rejection> {
+        if let Some(ended) = self.ended.get(&id) {
+            return Ok(Reply::Call(ended.clone()));
+        }
+        let call = self.calls.get(&id).ok_or(Rejection::UnknownCall)?;
+        let call = match (call.snapshot.phase, call.agent_lost_until.is_some()) {
+            (Phase::Assigned | Phase::Active, true) => self.return_to_line(id, ReturnReason::CustomerAsked),
+            (Phase::Active, false) => return Err(Rejection::WrongState),
+            _ => self.end(id, EndReason::Left, None),
+        };
+        Ok(Reply::Call(call))
+    }
+
+    pub(super) fn end_by_staff(
+        &mut self,
+        id: CallId,
+        reason: EndReason,
+        by: Option<UserId>,
+    ) -> Result<Reply, Rejection> {
+        if let Some(ended) = self.ended.get(&id) {
+            return if ended.end_reason == Some(reason) {
+                Ok(Reply::Call(ended.clone()))
+            } else {
+                Err(Rejection::CallEnded)
+            };
+        }
+        let call = self.calls.get(&id).ok_or(Rejection::UnknownCall)?;
+        if reason == EndReason::Withdrawn && call.snapshot.phase == Phase::Active {
+            return Err(Rejection::WrongState);
+        }
+        Ok(Reply::Call(self.end(id, reason, by)))
+    }
+
+    /// Ends every call still in line that came through a link which was cancelled.
+    pub(super) fn cancel_link(&mut self, link: LinkId) -> Result<Reply, Rejection> {
+        let through: Vec<CallId> = self
+            .line
+            .slice(1, self.line.len())
+            .into_iter()
+            .map(|(_, id)| id)
+            .filter(|id| self.calls.get(id).is_some_and(|call| call.snapshot.link_id == Some(link)))
+            .collect();
+        for id in through {
+            self.end(id, EndReason::LinkCancelled, None);
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn configure(&mut self, settings: Settings) {
+        self.settings = settings;
+        // A changed wait limit moves every deadline; this is rare and a department's own doing.
+        let ids: Vec<CallId> = self.calls.keys().copied().collect();
+        for id in ids {
+            self.reindex(id);
+        }
+    }
+
+    /// Makes the next version of a call's row.
+    pub(super) fn changed(&mut self, id: CallId) -> Arc<CallSnapshot> {
+        let now = self.now;
+        match self.calls.get_mut(&id) {
+            Some(call) => {
+                call.snapshot.version += 1;
+                call.snapshot.changed_at = now;
+                Arc::new(call.snapshot.clone())
+            }
+            None => unreachable!("only open calls change"),
+        }
+    }
+
+    pub(super) fn record(
+        &mut self,
+        call: Arc<CallSnapshot>,
+        events: Vec<RecordEvent>,
+        settled: Settled,
+        more: impl FnOnce(&mut Entry),
+    ) {
+        let mut entry = Entry { call: Some(call), events, ..Entry::default() };
+        more(&mut entry);
+        self.out.push(Effect::Record { entry, settled });
+    }
+
+    pub(super) fn event(
+        &self,
+        kind: &'static str,
+        call: Option<CallId>,
+        user: Option<UserId>,
+        data: serde_json::Value,
+    ) -> RecordEvent {
+        RecordEvent {
+            kind,
+            at: self.now,
+            call_id: call,
+            department_id: Some(self.settings.department_id),
+            user_id: user,
+            data,
+        }
+    }
+
+    /// The earliest `joined_at` the next join may have.
+    pub fn joined_floor(&self) -> Timestamp {
+        self.joined_floor
+    }
+}

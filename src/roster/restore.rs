@@ -1,0 +1,65 @@
+//! Owns how a roster comes back from the record: every agent as he was, without a click of his.
+
+use super::effect::{Effect, RestoredAgent, overruled};
+use super::state::{Agent, Desk, LEASE_SECONDS, Lease, Roster, Slot};
+use crate::domain::agent::{AgentStatus, IdleClock};
+use crate::domain::clock::Timestamp;
+use crate::domain::department::RoutingStrategy;
+use crate::domain::ids::DepartmentId;
+
+impl Roster {
+    /// Rebuilds a tenant's roster. Running calls are not here: each queue says what it holds when it starts to speak.
+    /// `served_until`: since when nobody served this tenant; wrap-ups are moved by that gap.
+    pub fn restore(
+        departments: impl IntoIterator<Item = (DepartmentId, RoutingStrategy)>,
+        agents: impl IntoIterator<Item = RestoredAgent>,
+        concurrent_calls_max: Option<u32>,
+        served_until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> (Roster, Vec<Effect>) {
+        let gap = served_until.map(|until| now.since(until)).unwrap_or_default();
+        let mut roster = Roster::new(now, concurrent_calls_max);
+        for (department, strategy) in departments {
+            roster.desks.insert(department, Desk::new(strategy));
+        }
+        for restored in agents {
+            let user = restored.profile.user_id;
+            let mut agent = Agent::new(restored.profile, now);
+            if let Some(snapshot) = restored.snapshot {
+                agent.intent = snapshot.intent;
+                agent.intent_since = snapshot.intent_since;
+                agent.after_call = snapshot.after_call;
+                agent.held = snapshot.held;
+                agent.misses = snapshot.misses;
+                agent.rotation = snapshot.rotation;
+                agent.calls_today = snapshot.calls_today;
+                agent.version = snapshot.version;
+                agent.wrap_ups = snapshot.wrap_ups;
+                // The clock runs again when he is back: time without a server is nobody's idleness.
+                let until = served_until.unwrap_or(now).min(now);
+                agent.idle = IdleClock::Stopped { elapsed_micros: snapshot.idle.elapsed_micros(until) };
+                if snapshot.leased {
+                    agent.bound = true;
+                    agent.lease = Lease::Missing { until: now.plus_seconds(LEASE_SECONDS) };
+                    if agent.intent.status == AgentStatus::Available {
+                        agent.resume_idle_clock(now);
+                    }
+                }
+            }
+            for planned in restored.planned_wrap_ups {
+                let ends_at = overruled(&agent.wrap_ups, planned.call).unwrap_or(planned.ends_at) + gap;
+                if ends_at > now {
+                    agent.slots.push(Slot::WrapUp { call: planned.call, department: planned.department, ends_at });
+                }
+            }
+            roster.rotation = roster.rotation.max(agent.rotation);
+            roster.agents.insert(user, agent);
+            roster.reindex(user);
+        }
+        // No queue speaks yet, so nothing can be granted here; only presence and records come out.
+        let mut none = || crate::domain::ids::GrantId(uuid::Uuid::nil());
+        roster.settle(&mut none);
+        let effects = std::mem::take(&mut roster.out);
+        (roster, effects)
+    }
+}
