@@ -322,8 +322,7 @@ impl Shard {
         }
         let busy: HashSet<TenantId> =
             state.pending.iter().map(|write| write.tenant).chain(state.committing.iter().copied()).collect();
-        let (done, waiting): (Vec<_>, Vec<_>) =
-            state.flushes.drain(..).partition(|(tenant, _)| !busy.contains(tenant));
+        let (done, waiting): (Vec<_>, Vec<_>) = state.flushes.drain(..).partition(|(tenant, _)| !busy.contains(tenant));
         state.flushes = waiting;
         for (_, done) in done {
             let _ = done.send(());

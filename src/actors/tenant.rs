@@ -51,25 +51,59 @@ pub enum Decision {
 /// Messages of one tenant.
 #[derive(Debug)]
 pub enum TenantMsg {
-    Command { command: Command, reply: Option<RosterReplyPort> },
+    Command {
+        command: Command,
+        reply: Option<RosterReplyPort>,
+    },
     /// An agent answers an offer; the tenant knows which queue made it.
-    Offer { grant: GrantId, user: UserId, decision: Decision, reply: ReplyPort },
-    FromQueue { department: DepartmentId, envelopes: Vec<Envelope<ToRoster>> },
-    QueueStarted { department: DepartmentId, incarnation: u64, actor: ActorRef<QueueMsg> },
-    EnsureQueue { department: DepartmentId },
+    Offer {
+        grant: GrantId,
+        user: UserId,
+        decision: Decision,
+        reply: ReplyPort,
+    },
+    FromQueue {
+        department: DepartmentId,
+        envelopes: Vec<Envelope<ToRoster>>,
+    },
+    QueueStarted {
+        department: DepartmentId,
+        incarnation: u64,
+        actor: ActorRef<QueueMsg>,
+    },
+    EnsureQueue {
+        department: DepartmentId,
+    },
     /// A department was made or changed.
-    Department { settings: crate::domain::department::Settings },
+    Department {
+        settings: crate::domain::department::Settings,
+    },
     Settlement(Settlement),
     /// The record refused a queue's writes: the whole tenant restarts from it.
     Refused,
     Restart,
     Timer(u64),
-    Storage { away: bool },
+    Storage {
+        away: bool,
+    },
     /// What a call of an agent looks like now, or that it is over.
-    CallView { call: CallId, view: Option<ActiveCall> },
-    Figures { figures: DepartmentFigures, active: u32, today: Today },
-    Notification { user: UserId, reply: oneshot::Sender<Option<NotificationState>> },
-    Presence { department: DepartmentId, reply: oneshot::Sender<PresenceState> },
+    CallView {
+        call: CallId,
+        view: Option<ActiveCall>,
+    },
+    Figures {
+        figures: DepartmentFigures,
+        active: u32,
+        today: Today,
+    },
+    Notification {
+        user: UserId,
+        reply: oneshot::Sender<Option<NotificationState>>,
+    },
+    Presence {
+        department: DepartmentId,
+        reply: oneshot::Sender<PresenceState>,
+    },
     Dashboard(oneshot::Sender<DashboardState>),
     IsIdle(oneshot::Sender<bool>),
 }
@@ -478,7 +512,8 @@ impl State {
     }
 
     fn arm(&mut self, myself: &ActorRef<TenantMsg>) {
-        let next = [self.core.next_deadline(), self.topics.next_flush(), Some(self.day_end)].into_iter().flatten().min();
+        let next =
+            [self.core.next_deadline(), self.topics.next_flush(), Some(self.day_end)].into_iter().flatten().min();
         let myself = myself.clone();
         self.timer.arm(next, move |generation| {
             let _ = myself.cast(TenantMsg::Timer(generation));

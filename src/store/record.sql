@@ -4,7 +4,7 @@
 -- and rows that others share (counters, links) are read anew once their lock is held.
 WITH
 entered AS MATERIALIZED (
-    SELECT vez_enter_batch($1, $70, $71, $2) AS ok
+    SELECT vez_enter_batch($1, $71, $72, $2) AS ok
 ),
 -- The tenants' feed numbers: a transaction outside the writer locks this one row too, and before any call; so calls wait
 -- below for these rows and nobody waits in a circle.
@@ -118,7 +118,7 @@ SELECT CASE
         THEN vez_refuse('VZ002', 'the record holds another owner''s version of a call')
     WHEN (SELECT count(*) FROM written_agents) < cardinality($35::uuid[])
         AND (SELECT count(*) FROM written_agents) + (
-            SELECT count(*) FROM unnest($35::uuid[], $36::uuid[], $51::bigint[]) AS sent (tenant_id, user_id, version)
+            SELECT count(*) FROM unnest($35::uuid[], $36::uuid[], $52::bigint[]) AS sent (tenant_id, user_id, version)
             JOIN agents USING (tenant_id, user_id) WHERE agents.epoch = $1 AND agents.version >= sent.version
         ) < cardinality($35::uuid[])
         THEN vez_refuse('VZ002', 'the record holds another owner''s version of an agent')
