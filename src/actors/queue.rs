@@ -15,7 +15,7 @@ use super::tenant::TenantMsg;
 use super::timer::Timer;
 use super::wire::{self, ActiveCall, CustomerState, Figures, Parties, QueueState, Stats, WaitingCall};
 use super::{load, release};
-use crate::domain::call::{CallSnapshot, EndReason, Phase};
+use crate::domain::call::{CallSnapshot, CallView, EndReason, Phase};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, PickId, TenantId};
 use crate::live::hub::SubscriberKind;
@@ -62,6 +62,10 @@ pub enum QueueMsg {
         reply: oneshot::Sender<Option<CustomerState>>,
     },
     Figures(oneshot::Sender<Figures>),
+    View {
+        call: CallId,
+        reply: oneshot::Sender<Option<CallView>>,
+    },
     Parties {
         call: CallId,
         reply: oneshot::Sender<Option<Parties>>,
@@ -256,6 +260,10 @@ impl State {
                     available_agents: stats.available_agents,
                     estimated_wait_time: stats.estimated_wait_time,
                 });
+            }
+            QueueMsg::View { call, reply } => {
+                let name = &self.core.settings().name;
+                let _ = reply.send(self.view.call(call).map(|call| CallView::of(call, name)));
             }
             QueueMsg::Parties { call, reply } => {
                 let _ = reply.send(self.view.call(call).map(|call| Parties {

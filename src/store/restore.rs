@@ -85,13 +85,13 @@ pub async fn tenants_to_restore(store: &Store, now: Timestamp) -> Result<Vec<Ten
     Ok(ids.into_iter().map(TenantId).collect())
 }
 
-/// The departments of a tenant that have open calls.
-pub async fn departments_with_open_calls(store: &Store, tenant: TenantId) -> Result<Vec<DepartmentId>> {
+/// Every open call of a tenant and the department it is in.
+pub async fn open_call_ids(store: &Store, tenant: TenantId) -> Result<Vec<(CallId, DepartmentId)>> {
     let mut tx = store.tenant_tx(tenant).await?;
-    let ids = sqlx::query_scalar!("SELECT DISTINCT department_id FROM calls WHERE tenant_id = $1 AND open", tenant.0)
+    let rows = sqlx::query!("SELECT id, department_id FROM calls WHERE tenant_id = $1 AND open", tenant.0)
         .fetch_all(&mut *tx)
         .await?;
-    Ok(ids.into_iter().map(DepartmentId).collect())
+    Ok(rows.into_iter().map(|row| (CallId(row.id), DepartmentId(row.department_id))).collect())
 }
 
 /// A tenant; `None` when there is none.
