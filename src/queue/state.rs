@@ -108,6 +108,11 @@ impl Call {
         if self.offer.is_some() { Phase::Offered } else { self.snapshot.phase }
     }
 
+    /// The standing offer's grant, and the agent it is before.
+    pub fn offered_to(&self) -> Option<(GrantId, UserId)> {
+        self.offer.as_ref().map(|offer| (offer.grant, offer.user))
+    }
+
     /// Until when the customer waits for an agent who is away.
     pub fn agent_away_until(&self) -> Option<Timestamp> {
         self.agent_lost_until

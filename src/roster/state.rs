@@ -383,6 +383,19 @@ impl Roster {
         self.desks.get(&department).map(|desk| desk.staff).unwrap_or_default()
     }
 
+    /// Whether Postgres is away.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen_since.is_some()
+    }
+
+    /// Whether a slot is lent to that department's queue, or may be: such a queue must not be put to rest.
+    pub fn lends_to(&self, department: DepartmentId) -> bool {
+        self.agents.values().flat_map(|agent| &agent.slots).any(|slot| match slot {
+            Slot::Granted { department: at, .. } | Slot::Running { department: at, .. } => *at == department,
+            Slot::WrapUp { .. } => false,
+        })
+    }
+
     /// Granted and running slots of the whole company.
     pub fn slots_in_use(&self) -> u32 {
         self.grants.len() as u32
