@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::effect::{Effect, NewGrant, Said};
-use super::state::{Lease, Roster, Slot};
+use super::state::{Agent, Lease, Roster, Slot};
 use crate::domain::call::{Rank, Requirements};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, PickId, UserId};
@@ -179,19 +179,24 @@ impl Roster {
         let Some(desk) = self.desks.get_mut(&department) else { return };
         desk.grants_made += 1;
         let number = desk.grants_made;
-        if let Some(requirements) = requirements {
-            desk.in_flight.push((number, requirements));
+        if let Some(requirements) = &requirements {
+            desk.in_flight.push((number, requirements.clone()));
         }
         desk.backs.remove(&user);
+        let skilled = |other: &Agent| {
+            let mut wanted = requirements.iter().flat_map(|requirements| requirements.iter());
+            wanted.all(|skill| other.profile().skills.contains(skill))
+        };
         let alone = !self.agents.values().any(|other| {
             other.profile().user_id != user
+                && skilled(other)
                 && other.profile().departments.contains(&department)
                 && other.is_online()
                 && other.held().is_none()
                 && other.intent().0.status == crate::domain::agent::AgentStatus::Available
         });
         let Some(agent) = self.agents.get_mut(&user) else { return };
-        agent.slots.push(Slot::Granted { grant: id, department, pick, offer: None });
+        agent.slots.push(Slot::Granted { grant: id, department, pick, offer: None, stale: false });
         self.grants.insert(id, user);
         let grant = Grant {
             grant: id,

@@ -556,7 +556,7 @@ impl Books {
                         let most = i64::from(MAX_WAIT_SECONDS_MIN) * 1_000_000;
                         // Of more than one gap only the last is known; the grace after it is what remains sure.
                         let since = served - sign.restored;
-                        served - sign.joined >= most || (sign.restores > 1 && since >= grace)
+                        served - sign.joined >= most || (sign.restores > 0 && since >= grace)
                     }
                     _ => true,
                 };

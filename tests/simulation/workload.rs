@@ -213,13 +213,17 @@ impl World {
             let users: Vec<UserId> = self.tenants[tenant].agents.keys().copied().collect();
             let departments: Vec<DepartmentId> = self.tenants[tenant].departments.keys().copied().collect();
             for user in users {
-                let mut profile = profile(&mut self.dice, user, "calm", &departments);
+                let mut profile = self.tenants[tenant].agents[&user].profile.clone();
                 profile.skills = {
                     let mut skills = crate::world::SKILLS.map(std::sync::Arc::from).to_vec();
                     skills.sort();
                     skills.into()
                 };
                 profile.departments = departments.iter().copied().collect();
+                if let Some(agent) = self.tenants[tenant].agents.get_mut(&user) {
+                    agent.profile = profile.clone();
+                }
+                self.tenants[tenant].plan = None;
                 self.ask_roster(tenant, vez::roster::Command::Configure { user, profile: Some(profile) }, None);
                 self.ask_roster(tenant, vez::roster::Command::PlanLimit(None), None);
                 let intent = Intent::plain(AgentStatus::Available);

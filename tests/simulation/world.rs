@@ -264,7 +264,8 @@ impl World {
                 Due::Event => {
                     if let Some((_, (tenant, life, event))) = self.events.pop_first() {
                         let lives = self.tenants[tenant].life == life;
-                        if lives || matches!(event, Event::Boot | Event::OutageOver | Event::Client(_)) {
+                        if lives || matches!(event, Event::Boot | Event::OutageOver | Event::Commit | Event::Client(_))
+                        {
                             self.happen(tenant, event)?;
                         }
                     }
