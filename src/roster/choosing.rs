@@ -65,7 +65,8 @@ impl Roster {
         }
     }
 
-    pub(super) fn plan_is_full(&self) -> bool {
+    /// Whether the plan allows no further slot to be lent.
+    pub fn plan_is_full(&self) -> bool {
         self.concurrent_calls_max.is_some_and(|max| self.slots_in_use() >= max)
     }
 
@@ -82,8 +83,12 @@ impl Roster {
             let Some(requirements) = self.desks.get(&department).and_then(|d| d.demand.sets.get(set)) else { continue };
             let requirements = requirements.requirements.clone();
             self.grant(department, user, None, Some(requirements), new_grant);
-            if named.is_none() {
-                candidates.insert(candidate);
+            match named {
+                None => {
+                    candidates.insert(candidate);
+                }
+                // His hand-back is used up, so a further free slot of his may meet any set of this desk.
+                Some(_) => candidates.extend(self.unmet(department)),
             }
         }
     }
@@ -107,11 +112,8 @@ impl Roster {
             if desk.incarnation.is_none() || desk.ready.is_empty() {
                 continue;
             }
-            for (set, wanted) in desk.demand.sets.iter().enumerate() {
-                if desk.remaining(set) == 0 {
-                    continue;
-                }
-                candidates.insert((wanted.best, department, set, None));
+            for (best, department, set, _) in self.unmet(department) {
+                candidates.insert((best, department, set, None));
                 for (user, rank) in &desk.backs {
                     if let Some(rank) = rank {
                         candidates.insert((*rank, department, set, Some(*user)));
@@ -120,6 +122,13 @@ impl Roster {
             }
         }
         candidates
+    }
+
+    /// What waits at a desk that no grant is under way for.
+    fn unmet(&self, department: DepartmentId) -> Vec<Candidate> {
+        let Some(desk) = self.desks.get(&department) else { return Vec::new() };
+        let sets = desk.demand.sets.iter().enumerate().filter(|(set, _)| desk.remaining(*set) > 0);
+        sets.map(|(set, wanted)| (wanted.best, department, set, None)).collect()
     }
 
     /// The best ready agent of a desk for one set of its demand.

@@ -62,6 +62,13 @@ impl Roster {
                 agent.slots.push(Slot::Running { grant, department, call });
                 roster.grants.insert(grant, user);
             }
+            // A slot in use again was free before, so its wrap-up was over: the heartbeat that says otherwise was late.
+            let capacity = usize::from(agent.profile.capacity);
+            while agent.slots.len() > capacity
+                && let Some(first) = first_wrap_up(&agent.slots)
+            {
+                agent.slots.remove(first);
+            }
             // His capacity may have been lowered under what he had.
             agent.slots_max = agent.slots.len();
             roster.rotation = roster.rotation.max(agent.rotation);
@@ -76,4 +83,13 @@ impl Roster {
         let effects = std::mem::take(&mut roster.out);
         (roster, effects)
     }
+}
+
+/// The wrap-up that ends first.
+fn first_wrap_up(slots: &[Slot]) -> Option<usize> {
+    let ends = slots.iter().enumerate().filter_map(|(index, slot)| match slot {
+        Slot::WrapUp { ends_at, .. } => Some((*ends_at, index)),
+        _ => None,
+    });
+    ends.min().map(|(_, index)| index)
 }

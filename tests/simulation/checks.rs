@@ -55,6 +55,8 @@ pub struct Books {
     /// The served time of each call's join, its last sign of life, and its restores since the join.
     signs: BTreeMap<CallId, Sign>,
     slots: BTreeMap<UserId, usize>,
+    /// The served time of each department's last change of settings.
+    configured: BTreeMap<DepartmentId, i64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,6 +74,7 @@ pub struct Before {
     sign_of: Option<CallId>,
     story: Option<String>,
     grants: usize,
+    configures: bool,
 }
 
 /// What a roster was like before a command.
@@ -92,7 +95,8 @@ impl World {
         let now = self.clock();
         let Some(shell) = self.queue(tenant, department) else { unreachable!("asked only of living queues") };
         let queue = &shell.queue;
-        let mut before = Before { earlier: Vec::new(), picked: false, sign_of: None, story: None, grants: 0 };
+        let mut before =
+            Before { earlier: Vec::new(), picked: false, sign_of: None, story: None, grants: 0, configures: false };
         match command {
             Command::Roster(ToQueue::Grant(grant)) => {
                 before.grants = 1;
@@ -122,7 +126,8 @@ impl World {
             Command::Attach { call, .. } | Command::Detach { call, .. } | Command::Poll { call } => {
                 before.sign_of = Some(*call);
             }
-            Command::Tick | Command::Roster(_) | Command::Configure(_) | Command::Freeze | Command::Thaw => {}
+            Command::Configure(_) => before.configures = true,
+            Command::Tick | Command::Roster(_) | Command::Freeze | Command::Thaw => {}
             _ if sampled => before.story = Some(story(queue)),
             _ => {}
         }
@@ -161,6 +166,9 @@ impl World {
             && let Some(sign) = books.signs.get_mut(&call.id)
         {
             sign.seen = served;
+        }
+        if before.configures {
+            books.configured.insert(department, served);
         }
         let mut demands = 0;
         for effect in &applied.effects {
@@ -449,7 +457,7 @@ impl World {
     fn check_nobody_waits_for_nothing(&self, tenant: usize) -> Result<(), Broken> {
         let this = &self.tenants[tenant];
         let Some(roster) = this.roster.as_ref() else { return Ok(()) };
-        let full = this.plan.is_some_and(|plan| roster.roster.slots_in_use() >= plan);
+        let full = roster.roster.plan_is_full();
         if full || roster.roster.is_frozen() || self.mail.values().any(|(_, _, mail)| matches!(mail, Mail::Stopped(_)))
         {
             return Ok(());
@@ -556,7 +564,8 @@ impl Books {
                         let most = i64::from(MAX_WAIT_SECONDS_MIN) * 1_000_000;
                         // Of more than one gap only the last is known; the grace after it is what remains sure.
                         let since = served - sign.restored;
-                        served - sign.joined >= most || (sign.restores > 0 && since >= grace)
+                        let moved = self.configured.get(&call.department_id).is_some_and(|at| *at >= sign.restored);
+                        served - sign.joined >= most || (sign.restores > 0 && (since >= grace || moved))
                     }
                     _ => true,
                 };

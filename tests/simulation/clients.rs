@@ -90,8 +90,8 @@ impl World {
         let department = request.department;
         let talk = |world: &mut World, user: UserId, call: CallId| {
             let Some(department) = department else { return };
-            if world.dice.chance(920) {
-                let after = world.dice.span(100_000, 40_000_000);
+            if world.calm || world.dice.chance(920) {
+                let after = world.dice.span(100_000, if world.calm { 300_000 } else { 40_000_000 });
                 world.later(tenant, after, Event::Client(ClientAct::Start { department, user, call }));
             }
         };
@@ -120,8 +120,8 @@ impl World {
             }
             (Asked::Start(user, call), Answer::Queue(Ok(_))) => {
                 self.tally.note("starts acknowledged");
-                if let (Some(department), true) = (department, self.dice.chance(900)) {
-                    let after = self.dice.span(500_000, 60_000_000);
+                if let (Some(department), true) = (department, self.calm || self.dice.chance(900)) {
+                    let after = self.dice.span(500_000, if self.calm { 1_000_000 } else { 60_000_000 });
                     self.later(tenant, after, Event::Client(ClientAct::Complete { department, user, call }));
                 }
             }
