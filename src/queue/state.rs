@@ -38,6 +38,8 @@ pub(super) struct Standing {
 #[derive(Clone, Debug)]
 pub(super) struct Pick {
     pub id: PickId,
+    /// The agent who shall have the call, and who said so.
+    pub user: UserId,
     pub by: UserId,
     pub until: Timestamp,
 }
@@ -61,6 +63,8 @@ pub struct Call {
     pub(super) start_by: Option<Timestamp>,
     /// While the agent's lease is gone: when the call goes back.
     pub(super) agent_lost_until: Option<Timestamp>,
+    /// When the customer asked for another agent: asking again right after is the same wish, not a wish to leave.
+    pub(super) asked_back_at: Option<Timestamp>,
     /// The position the customer was last told; 0 for none.
     pub(super) told_position: u32,
     indexed: Indexed,
@@ -88,6 +92,7 @@ impl Call {
             picks: Vec::new(),
             start_by: None,
             agent_lost_until: None,
+            asked_back_at: None,
             told_position: 0,
             indexed: Indexed::default(),
         }
@@ -106,6 +111,11 @@ impl Call {
     /// What the machine does with the call now; unlike the record's, this one says `offered`.
     pub fn phase(&self) -> Phase {
         if self.offer.is_some() { Phase::Offered } else { self.snapshot.phase }
+    }
+
+    /// The standing offer's grant, and the agent it is before.
+    pub fn offered_to(&self) -> Option<(GrantId, UserId)> {
+        self.offer.as_ref().map(|offer| (offer.grant, offer.user))
     }
 
     /// Until when the customer waits for an agent who is away.
@@ -215,7 +225,8 @@ pub struct Queue {
     pub(super) picks: BTreeMap<PickId, CallId>,
     pub(super) deadlines: BTreeSet<(Timestamp, CallId)>,
     pub(super) join_keys: HashMap<(LinkId, Arc<str>), CallId>,
-    pub(super) ended: Recent<CallId, Arc<CallSnapshot>>,
+    /// Ended calls, and who ended each.
+    pub(super) ended: Recent<CallId, (Arc<CallSnapshot>, Option<UserId>)>,
     pub(super) outcomes: Recent<GrantId, (UserId, OfferOutcome, Option<WithdrawReason>)>,
     pub(super) demand_version: u64,
     pub(super) grants_seen: u64,
@@ -281,7 +292,7 @@ impl Queue {
 
     /// A call that ended within the last minute.
     pub fn recently_ended(&self, id: CallId) -> Option<&Arc<CallSnapshot>> {
-        self.ended.get(&id)
+        self.ended.get(&id).map(|(call, _)| call)
     }
 
     /// How many calls are in line, offered ones included.
