@@ -90,11 +90,6 @@ pub fn server() -> &'static Server {
     SERVER.get_or_init(|| Server::start("-c fsync=off -c synchronous_commit=off -c full_page_writes=off"))
 }
 
-/// An empty database of its own, not migrated.
-pub async fn empty_database() -> PgConnectOptions {
-    create("template0").await
-}
-
 /// A migrated database of its own.
 pub async fn database() -> PgConnectOptions {
     static MIGRATED: OnceCell<()> = OnceCell::const_new();
@@ -105,7 +100,7 @@ pub async fn database() -> PgConnectOptions {
             migrate(&server().options(TEMPLATE)).await.unwrap();
         })
         .await;
-    create(TEMPLATE).await
+    copy_of_template().await
 }
 
 /// A store on a migrated database of its own.
@@ -114,11 +109,11 @@ pub async fn store() -> (Store, PgConnectOptions) {
     (Store::connect(options.clone(), 8, 4).await.unwrap(), options)
 }
 
-async fn create(template: &str) -> PgConnectOptions {
+async fn copy_of_template() -> PgConnectOptions {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let mut connection = PgConnection::connect_with(&server().options("postgres")).await.unwrap();
-    let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    let statement = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
     // A connection to the template may take a moment to be gone, and no copy is made meanwhile.
     for _ in 0..100 {
         match sqlx::raw_sql(AssertSqlSafe(statement.clone())).execute(&mut connection).await {
@@ -126,5 +121,5 @@ async fn create(template: &str) -> PgConnectOptions {
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
         }
     }
-    panic!("no copy of {template} could be made");
+    panic!("no copy of {TEMPLATE} could be made");
 }
