@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
-use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use vez::store::{Store, migrate};
 
@@ -20,7 +19,6 @@ const TEMPLATE: &str = "vez_template";
 pub struct Server {
     socket: PathBuf,
     _shell: Child,
-    _folder: TempDir,
 }
 
 /// Runs the server as `$2` when root starts us, says `ready`, and waits for the end of its input.
@@ -39,19 +37,19 @@ rm -rf "$dir"
 impl Server {
     /// Starts a server with these further settings (`-c name=value`).
     pub fn start(settings: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("vez-store-").tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("vez-store-").tempdir().unwrap().keep();
         let user = if nix::unistd::geteuid().is_root() {
             if nix::unistd::User::from_name("postgres").unwrap().is_some() { "postgres" } else { "nobody" }
         } else {
             ""
         };
         let mut shell = Command::new("sh");
-        shell.args(["-c", SCRIPT, "sh"]).arg(folder.path()).arg(user).arg(binaries()).arg(settings);
+        shell.args(["-c", SCRIPT, "sh"]).arg(&folder).arg(user).arg(binaries()).arg(settings);
         let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut answer = String::new();
         BufReader::new(shell.stdout.take().unwrap()).read_line(&mut answer).unwrap();
         assert_eq!(answer.trim(), "ready", "the scratch Postgres did not start");
-        Self { socket: folder.path().to_owned(), _shell: shell, _folder: folder }
+        Self { socket: folder, _shell: shell }
     }
 
     /// How to reach `database` as the cluster's superuser.
