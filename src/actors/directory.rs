@@ -347,7 +347,7 @@ impl System {
             open.insert(department);
         }
         let open = open.into_iter().collect();
-        let concurrent_calls_max = state.company.max_concurrent_calls.and_then(|max| u32::try_from(max).ok());
+        let concurrent_calls_max = state.company.max_concurrent_calls;
         let args = tenant::Args {
             shared: shared.clone(),
             link: link.clone(),

@@ -284,7 +284,7 @@ impl State {
 
     fn apply(&mut self, myself: &ActorRef<QueueMsg>, command: Command, reply: Option<ReplyPort>) {
         let now = self.shared.clock.now();
-        let touched = touched(&command);
+        let touched = touched(&self.core, &command);
         if touched.is_some() {
             self.link.touch(self.department, touched);
         }
@@ -503,8 +503,13 @@ impl State {
 }
 
 /// The call a command is about, for the record of what was touched last.
-fn touched(command: &Command) -> Option<CallId> {
+fn touched(core: &Queue, command: &Command) -> Option<CallId> {
     match command {
+        Command::Accept { grant, .. } | Command::Decline { grant, .. } => core.call_of(*grant),
+        Command::Roster(
+            ToQueue::Revoke { grant, .. } | ToQueue::AgentLost { grant } | ToQueue::AgentBack { grant },
+        ) => core.call_of(*grant),
+        Command::Tick => core.next_due(),
         Command::Join(new) => Some(new.id),
         Command::Attach { call, .. }
         | Command::Detach { call, .. }

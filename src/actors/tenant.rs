@@ -219,12 +219,18 @@ impl State {
             time_zone,
             concurrent_calls_max,
             departments,
-            agents,
+            mut agents,
             open,
             served_until,
         } = args;
         let now = shared.clock.now();
         let (day_start, day_end) = load::day(time_zone, now);
+        for agent in &mut agents {
+            if let Some(snapshot) = agent.snapshot.as_mut().filter(|snapshot| snapshot.changed_at < day_start) {
+                // Midnight passed while nobody counted.
+                snapshot.calls_today = 0;
+            }
+        }
         let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy)).collect();
         let (core, effects) = Roster::restore(strategies, agents, concurrent_calls_max, served_until, now);
         let topics = StaffTopics::new(link.tenant, incarnation, &departments);
@@ -430,6 +436,9 @@ impl State {
                 Effect::Say(said) => {
                     if let Said::Offered(offer) = &said {
                         self.remember(offer.grant, offer.department_id);
+                        // From the moment both were free for each other to the offer on its way (promise 4).
+                        let met = self.shared.clock.now().since(offer.possible_since);
+                        metrics::histogram!("vez_match_seconds").record(met.as_secs_f64());
                     }
                     self.topics.say(&self.core, &self.shared.hub, said);
                 }

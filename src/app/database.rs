@@ -87,7 +87,11 @@ impl Database {
             loop {
                 tokio::time::sleep(HEARTBEAT).await;
                 let beat = async {
-                    if ownership.is_lost() { ownership.reacquire().await } else { ownership.heartbeat(clock.now()).await }
+                    if ownership.is_lost() {
+                        ownership.reacquire().await
+                    } else {
+                        ownership.heartbeat(clock.now()).await
+                    }
                 };
                 match tokio::time::timeout(HEARD_WITHIN, beat).await {
                     Ok(Ok(())) => {

@@ -82,6 +82,7 @@ impl Queue {
             position_when_offered: position,
             expires_at,
             user: grant.user,
+            possible_since: call.eligible_since.max(grant.ready_since),
         };
         self.grants.insert(grant.grant, id);
         if let Some(call) = self.calls.get_mut(&id) {
@@ -360,9 +361,13 @@ impl Queue {
     }
 
     fn give_up_pick(&mut self, pick: PickId, reason: Rejection) {
+        self.answer_pick(pick, Err(reason));
+    }
+
+    fn answer_pick(&mut self, pick: PickId, result: Result<CallId, Rejection>) {
         self.picks.remove(&pick);
         self.out.push(Effect::Roster(ToRoster::PickDropped { pick }));
-        self.out.push(Effect::Answer { pick, result: Err(reason) });
+        self.out.push(Effect::Answer { pick, result });
     }
 
     /// Gives up the hand-picks of a call whose deadline has come.

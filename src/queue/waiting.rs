@@ -37,6 +37,9 @@ impl Queue {
         if !self.settings.active {
             return Err(Rejection::DepartmentInactive);
         }
+        if new.link_id.is_some_and(|link| self.cancelled_links.get(&link).is_some()) {
+            return Err(Rejection::LinkCancelled);
+        }
         let size_max = self.settings.max_queue_size.unwrap_or(QUEUE_SIZE_MAX);
         if self.line.len() >= size_max {
             return Err(Rejection::QueueFull);
@@ -227,6 +230,7 @@ impl Queue {
         for id in through {
             self.end(id, EndReason::LinkCancelled, None);
         }
+        self.cancelled_links.note(self.now, link, ());
         Ok(Reply::Done)
     }
 

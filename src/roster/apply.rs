@@ -87,6 +87,8 @@ impl Roster {
                 agent.slots_max = agent.slots.len().max(usize::from(profile.capacity));
                 agent.profile = profile;
                 agent.removed = false;
+                // His name or departments may show elsewhere now.
+                agent.shown = None;
                 // New skills or memberships make every hand-back of his stale.
                 let all: Vec<DepartmentId> = agent.profile.departments.iter().copied().collect();
                 if skilled {

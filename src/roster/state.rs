@@ -108,6 +108,8 @@ pub struct Agent {
     pub(super) unrecorded: bool,
     indexed: Vec<(DepartmentId, ReadyKey)>,
     deadline: Option<Timestamp>,
+    /// Since when he may be offered a call.
+    pub(super) ready_since: Timestamp,
     /// What presence last showed, to tell only changes.
     pub(super) shown: Option<(Activity, Intent, Option<Held>)>,
 }
@@ -138,6 +140,7 @@ impl Agent {
             unrecorded: false,
             indexed: Vec::new(),
             deadline: None,
+            ready_since: now,
             shown: None,
         }
     }
@@ -458,6 +461,9 @@ impl Roster {
                 if let Some(desk) = self.desks.get_mut(department) {
                     desk.ready.insert(*key);
                 }
+            }
+            if agent.indexed.is_empty() {
+                agent.ready_since = self.now;
             }
             agent.indexed = wanted;
         }
