@@ -278,6 +278,7 @@ impl World {
         let (roster, effects) = Roster::restore(departments, agents, this.plan, served_until, now);
         // Joins that were lost promised nothing.
         this.books.forget_lost_joins(this.store.last_join);
+        this.books.forget_slots(&roster);
         this.roster = Some(RosterShell { roster, timer: None, held: Default::default(), last_ticket: 0 });
         self.say(|| format!("t{tenant} starts, unserved for {gap:?}"));
         self.tally.note("tenants started");
