@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -42,12 +43,20 @@ pub struct Parts {
     pub clock: Clock,
     pub ids: IdSource,
     pub probes: Probes,
+    /// Routes beside ours, behind the same guards; none in production.
+    pub routes: Router<AppState>,
 }
 
 impl Parts {
     /// The real clock, real randomness, nothing in the way.
     pub fn real() -> Self {
-        Self { listener: None, clock: Clock::system(), ids: IdSource::random(), probes: Probes::default() }
+        Self {
+            listener: None,
+            clock: Clock::system(),
+            ids: IdSource::random(),
+            probes: Probes::default(),
+            routes: Router::new(),
+        }
     }
 }
 
@@ -75,10 +84,10 @@ pub struct App {
 impl App {
     /// Starts everything; returns once it listens and every open call stands in its queue again.
     pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Self> {
-        let Parts { listener, clock, ids, probes } = parts;
+        let Parts { listener, clock, ids, probes, routes } = parts;
         let metrics = telemetry::metrics();
         let database = Database::open(&config.database, &clock, &ids).await?;
-        let started = Self::start_on(&database, config, listener, clock, ids, probes, metrics).await;
+        let started = Self::start_on(&database, config, listener, clock, ids, probes, routes, metrics).await;
         match started {
             Ok(unfinished) => Ok(unfinished.with(database)),
             Err(error) => {
@@ -95,6 +104,7 @@ impl App {
         clock: Clock,
         ids: IdSource,
         probes: Probes,
+        routes: Router<AppState>,
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Unfinished> {
         let shards = config.database.writer_shards.clamp(1, 16);
@@ -153,7 +163,7 @@ impl App {
         };
         let sockets = ws::routes(WsState::new(ws_parts, &config));
         let limits = state.limits.clone();
-        let router = http::router(state, sockets);
+        let router = http::router(state, sockets.merge(routes));
         let listener = match listener {
             Some(listener) => listener,
             None => {
