@@ -113,10 +113,14 @@ async fn loads(
 }
 
 fn main() {
+    // `cargo test --all-targets` runs this program too, without saying that it is a measurement.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
     let seconds = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(3u64);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let server = scratch::Server::start("-c shared_buffers=128MB -c wal_compression=on");
+        let server = scratch::Server::start(&std::env::var("PGSET").unwrap_or("-c shared_buffers=128MB".into()));
         let mut admin =
             <sqlx::PgConnection as sqlx::Connection>::connect_with(&server.options("postgres")).await.unwrap();
         sqlx::raw_sql("CREATE DATABASE bench").execute(&mut admin).await.unwrap();

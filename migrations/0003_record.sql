@@ -147,3 +147,32 @@ CREATE TABLE writer_marks (
     epoch bigint NOT NULL
 ) WITH (fillfactor = 30);
 GRANT SELECT, INSERT, UPDATE ON writer_marks TO vez_system;
+
+-- The first thing every batch does, inside the one statement that writes it: holds the lock that whoever takes the database
+-- over takes exclusively, and its shard's own, until its transaction is over; then looks whether its owner still owns. As a
+-- volatile function it reads with a snapshot taken after the locks, which the calling statement's own would not be.
+CREATE FUNCTION vez_enter_batch(epoch bigint, lock_class integer, batch_lock integer, shard integer) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(lock_class, batch_lock), pg_advisory_xact_lock(lock_class, shard);
+    IF NOT EXISTS (SELECT FROM public.ownership WHERE owner_epoch = epoch) THEN
+        RAISE EXCEPTION USING ERRCODE = 'VZ001', MESSAGE = 'another process owns the record';
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- Ends the statement that calls it, and its transaction, with an error of ours.
+CREATE FUNCTION vez_refuse(code text, sentence text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = code, MESSAGE = sentence;
+END
+$$;
+
+REVOKE ALL ON FUNCTION vez_enter_batch(bigint, integer, integer, integer), vez_refuse(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vez_enter_batch(bigint, integer, integer, integer), vez_refuse(text, text) TO vez_system;

@@ -10,7 +10,7 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore, oneshot, watch};
 
 use super::handle::CallError;
-use super::health::{Health, StorageHealth};
+use super::health::StorageHealth;
 use super::load;
 use super::numbers::Numbers;
 use super::persistence::Persistence;
@@ -237,7 +237,6 @@ impl System {
         }));
         let (root, _) = Actor::spawn(None, Root(system.clone()), ()).await?;
         let _ = system.0.root.set(root);
-        tokio::spawn(system.clone().follow_health());
         tokio::spawn(system.clone().stop_idle());
         Ok(system)
     }
@@ -355,29 +354,6 @@ impl System {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
-        }
-    }
-
-    /// Every running tenant's actor.
-    fn actors(&self) -> Vec<ActorRef<TenantMsg>> {
-        let gates: Vec<Arc<Gate>> = self.0.tenants.iter().map(|entry| entry.value().clone()).collect();
-        gates
-            .into_iter()
-            .filter_map(|gate| gate.try_read().ok().and_then(|open| open.link.clone()))
-            .filter_map(|link| link.actor().cloned())
-            .collect()
-    }
-
-    /// Freezes every line while Postgres is away, and lets them go on when it is back.
-    async fn follow_health(self) {
-        let mut health = self.0.shared.health.watch();
-        while health.changed().await.is_ok() {
-            let now = *health.borrow_and_update();
-            let away = now != Health::Up;
-            metrics::gauge!("vez_storage_up").set(if away { 0.0 } else { 1.0 });
-            for actor in self.actors() {
-                let _ = actor.cast(TenantMsg::Storage { away });
-            }
         }
     }
 

@@ -78,8 +78,8 @@ pub(super) struct Write {
 pub enum ShardMsg {
     #[expect(private_interfaces, reason = "only actors write")]
     Write(Write),
-    /// Answers once everything received of this tenant before is committed or refused.
-    Flush { tenant: TenantId, done: oneshot::Sender<()> },
+    /// Answers once everything received before is committed or refused.
+    Flush { done: oneshot::Sender<()> },
     /// As `Flush`, and from then on only this generation may write.
     Fence { tenant: TenantId, generation: u64, done: oneshot::Sender<()> },
     /// A commit is over.
@@ -145,7 +145,7 @@ impl Persistence {
     pub async fn flush(&self, tenant: TenantId) {
         let (done, settled) = oneshot::channel();
         if let Some(shard) = self.shard(tenant)
-            && shard.cast(ShardMsg::Flush { tenant, done }).is_ok()
+            && shard.cast(ShardMsg::Flush { done }).is_ok()
         {
             let _ = settled.await;
         }
@@ -195,10 +195,11 @@ struct State {
     generations: HashMap<TenantId, u64>,
     /// Tenants refused since their last fence: whatever else they write is refused, too.
     refused: HashSet<TenantId>,
-    /// Who waits until a tenant has nothing pending.
-    flushes: Vec<(TenantId, oneshot::Sender<()>)>,
-    /// Tenants in the commit under way.
-    committing: HashSet<TenantId>,
+    /// How many writes were received, and how many of them are settled; they settle in the order they came.
+    received: u64,
+    settled: u64,
+    /// Who waits until so many are settled. One per restart of a queue or tenant.
+    flushes: Vec<(u64, oneshot::Sender<()>)>,
 }
 
 impl Actor for Shard {
@@ -217,8 +218,9 @@ impl Actor for Shard {
             count,
             generations: HashMap::new(),
             refused: HashSet::new(),
+            received: 0,
+            settled: 0,
             flushes: Vec::new(),
-            committing: HashSet::new(),
         })
     }
 
@@ -237,15 +239,16 @@ impl Actor for Shard {
                     state.count.fetch_sub(1, Ordering::Relaxed);
                     write.owner.tell(Settlement::Refused);
                 } else {
+                    state.received += 1;
                     state.pending.push_back(write);
                 }
             }
-            ShardMsg::Flush { tenant, done } => state.flushes.push((tenant, done)),
+            ShardMsg::Flush { done } => state.flushes.push((state.received, done)),
             ShardMsg::Fence { tenant, generation, done } => {
                 // What an earlier life wrote before it died is still committed; what it writes now is not.
                 state.generations.insert(tenant, generation);
                 state.refused.remove(&tenant);
-                state.flushes.push((tenant, done));
+                state.flushes.push((state.received, done));
             }
             ShardMsg::Done(finished) => self.finished(finished, state),
         }
@@ -263,7 +266,6 @@ impl Shard {
         let Some(writer) = state.writer.take() else { return };
         let count = state.pending.len().min(BATCH_MAX);
         let writes: Vec<Write> = state.pending.drain(..count).collect();
-        state.committing = writes.iter().map(|write| write.tenant).collect();
         histogram!("vez_commit_batch_writes").record(count as f64);
         gauge!("vez_pending_writes").set(state.count.load(Ordering::Relaxed) as f64);
         let task = CommitTask {
@@ -288,7 +290,7 @@ impl Shard {
             return;
         }
         state.writer = Some(finished.writer);
-        state.committing.clear();
+        state.settled += finished.writes.len() as u64;
         state.count.fetch_sub(finished.writes.len(), Ordering::Relaxed);
         let mut through: BTreeMap<ractor::ActorId, (Owner, u64)> = BTreeMap::new();
         let mut refused: BTreeMap<ractor::ActorId, Owner> = BTreeMap::new();
@@ -308,6 +310,7 @@ impl Shard {
                 state.pending.drain(..).partition(|write| finished.refused.contains(&write.tenant));
             state.pending = kept.into();
             state.count.fetch_sub(gone.len(), Ordering::Relaxed);
+            state.settled += gone.len() as u64;
             refused.extend(gone.into_iter().map(|write| (write.owner.id(), write.owner)));
             state.refused.extend(finished.refused);
             for owner in refused.into_values() {
@@ -317,13 +320,8 @@ impl Shard {
     }
 
     fn answer_flushes(&self, state: &mut State) {
-        if state.flushes.is_empty() {
-            return;
-        }
-        let busy: HashSet<TenantId> =
-            state.pending.iter().map(|write| write.tenant).chain(state.committing.iter().copied()).collect();
-        let (done, waiting): (Vec<_>, Vec<_>) =
-            state.flushes.drain(..).partition(|(tenant, _)| !busy.contains(tenant));
+        let settled = state.settled;
+        let (done, waiting): (Vec<_>, Vec<_>) = state.flushes.drain(..).partition(|(due, _)| *due <= settled);
         state.flushes = waiting;
         for (_, done) in done {
             let _ = done.send(());

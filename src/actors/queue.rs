@@ -38,19 +38,34 @@ pub(super) type ReplyPort = oneshot::Sender<Result<Reply, CallError>>;
 /// Messages of one queue.
 #[derive(Debug)]
 pub enum QueueMsg {
-    Command { command: Command, reply: Option<ReplyPort> },
+    Command {
+        command: Command,
+        reply: Option<ReplyPort>,
+    },
     Roster(Envelope<ToQueue>),
     Settlement(Settlement),
     Timer(u64),
     /// Postgres went away, or is back.
-    Storage { away: bool },
+    Storage {
+        away: bool,
+    },
     /// The company's midnight.
     DayStarted,
     State(oneshot::Sender<QueueState>),
-    List { after_position: u32, limit: u32, reply: oneshot::Sender<Vec<WaitingCall>> },
-    Customer { call: CallId, reply: oneshot::Sender<Option<CustomerState>> },
+    List {
+        after_position: u32,
+        limit: u32,
+        reply: oneshot::Sender<Vec<WaitingCall>>,
+    },
+    Customer {
+        call: CallId,
+        reply: oneshot::Sender<Option<CustomerState>>,
+    },
     Figures(oneshot::Sender<Figures>),
-    Parties { call: CallId, reply: oneshot::Sender<Option<Parties>> },
+    Parties {
+        call: CallId,
+        reply: oneshot::Sender<Option<Parties>>,
+    },
     /// Whether it could stop now.
     IsIdle(oneshot::Sender<bool>),
 }
@@ -465,8 +480,7 @@ impl State {
         let watched = || self.shared.hub.is_heard(self.tenant, Topic::Queue(self.department));
         if !self.stats_changed && self.view.queue_size() > 0 && watched() {
             self.stats_changed = true;
-            self.stats_due =
-                Timestamp::from_micros(self.shared.clock.now().micros() + WAITING_STATS_PERIOD_MS * 1_000);
+            self.stats_due = Timestamp::from_micros(self.shared.clock.now().micros() + WAITING_STATS_PERIOD_MS * 1_000);
         }
         let stats = self.stats_changed.then_some(self.stats_due);
         let next = match (self.core.next_deadline(), stats) {

@@ -72,8 +72,7 @@ pub(super) fn settled(state: &mut State, settled: &Settled) {
             state.tell_call(call, true);
         }
         Settled::Started(call) => {
-            let payload =
-                CallProgressed { call_id: call.id, user_id: call.user_id, duration: None, end_reason: None };
+            let payload = CallProgressed { call_id: call.id, user_id: call.user_id, duration: None, end_reason: None };
             push(state, "call_started", &payload);
             push_call(state, call, "call_started", &json!({ "started_at": call.started_at }));
             state.tell_call(call, true);

@@ -120,8 +120,7 @@ impl StaffTopics {
         match said {
             Said::Offered(offer) => self.notify(hub, offer.user, "call_offered", &*offer),
             Said::OfferWithdrawn { user, offer, reason } => {
-                let payload =
-                    OfferWithdrawn { offer_id: offer.grant, call_id: offer.call_id, reason: reason.as_str() };
+                let payload = OfferWithdrawn { offer_id: offer.grant, call_id: offer.call_id, reason: reason.as_str() };
                 self.notify(hub, user, "offer_withdrawn", &payload);
             }
             Said::WrapUp { user, call, ends_at } => {
@@ -134,9 +133,8 @@ impl StaffTopics {
     fn present(&mut self, roster: &Roster, user: UserId) {
         let agent = roster.agent(user);
         for (department, presence) in &mut self.presences {
-            let shown = agent
-                .filter(|agent| agent.is_online() && agent.profile().departments.contains(department))
-                .map(shown);
+            let shown =
+                agent.filter(|agent| agent.is_online() && agent.profile().departments.contains(department)).map(shown);
             self.presence_changed |= match shown {
                 Some(shown) => presence.track(user, shown),
                 None => presence.untrack(user),

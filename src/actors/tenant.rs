@@ -51,25 +51,59 @@ pub enum Decision {
 /// Messages of one tenant.
 #[derive(Debug)]
 pub enum TenantMsg {
-    Command { command: Command, reply: Option<RosterReplyPort> },
+    Command {
+        command: Command,
+        reply: Option<RosterReplyPort>,
+    },
     /// An agent answers an offer; the tenant knows which queue made it.
-    Offer { grant: GrantId, user: UserId, decision: Decision, reply: ReplyPort },
-    FromQueue { department: DepartmentId, envelopes: Vec<Envelope<ToRoster>> },
-    QueueStarted { department: DepartmentId, incarnation: u64, actor: ActorRef<QueueMsg> },
-    EnsureQueue { department: DepartmentId },
+    Offer {
+        grant: GrantId,
+        user: UserId,
+        decision: Decision,
+        reply: ReplyPort,
+    },
+    FromQueue {
+        department: DepartmentId,
+        envelopes: Vec<Envelope<ToRoster>>,
+    },
+    QueueStarted {
+        department: DepartmentId,
+        incarnation: u64,
+        actor: ActorRef<QueueMsg>,
+    },
+    EnsureQueue {
+        department: DepartmentId,
+    },
     /// A department was made or changed.
-    Department { settings: crate::domain::department::Settings },
+    Department {
+        settings: crate::domain::department::Settings,
+    },
     Settlement(Settlement),
     /// The record refused a queue's writes: the whole tenant restarts from it.
     Refused,
     Restart,
     Timer(u64),
-    Storage { away: bool },
+    Storage {
+        away: bool,
+    },
     /// What a call of an agent looks like now, or that it is over.
-    CallView { call: CallId, view: Option<ActiveCall> },
-    Figures { figures: DepartmentFigures, active: u32, today: Today },
-    Notification { user: UserId, reply: oneshot::Sender<Option<NotificationState>> },
-    Presence { department: DepartmentId, reply: oneshot::Sender<PresenceState> },
+    CallView {
+        call: CallId,
+        view: Option<ActiveCall>,
+    },
+    Figures {
+        figures: DepartmentFigures,
+        active: u32,
+        today: Today,
+    },
+    Notification {
+        user: UserId,
+        reply: oneshot::Sender<Option<NotificationState>>,
+    },
+    Presence {
+        department: DepartmentId,
+        reply: oneshot::Sender<PresenceState>,
+    },
     Dashboard(oneshot::Sender<DashboardState>),
     IsIdle(oneshot::Sender<bool>),
 }
@@ -121,6 +155,8 @@ pub(super) struct State {
     day_start: Timestamp,
     day_end: Timestamp,
     served_until: Option<Timestamp>,
+    /// Postgres is away: everything stands still.
+    away: bool,
     timer: Timer,
 }
 
@@ -197,6 +233,7 @@ impl State {
             day_start,
             day_end,
             served_until,
+            away: false,
             shared,
             link,
         };
@@ -210,15 +247,29 @@ impl State {
                 }
             }
         }
-        if state.shared.health.now() != super::health::Health::Up {
-            state.apply(myself, Command::Freeze, None);
-        }
+        state.follow_health(myself);
         for department in open {
             state.ensure_queue(myself, department);
         }
         state.topics.flush(&state.core, &state.shared.hub, now);
         state.arm(myself);
         state
+    }
+
+    /// Hears of the storage's health from now on; the task ends with the actor.
+    fn follow_health(&mut self, myself: &ActorRef<TenantMsg>) {
+        let mut health = self.shared.health.watch();
+        let myself = myself.clone();
+        tokio::spawn(async move {
+            // The state at the start counts as news, so that nothing is missed between looking and listening.
+            health.mark_changed();
+            while health.changed().await.is_ok() {
+                let away = *health.borrow_and_update() != super::health::Health::Up;
+                if myself.cast(TenantMsg::Storage { away }).is_err() {
+                    return;
+                }
+            }
+        });
     }
 
     fn handle(&mut self, myself: &ActorRef<TenantMsg>, message: TenantMsg) -> Result<(), ActorProcessingErr> {
@@ -234,6 +285,8 @@ impl State {
                 self.starting.remove(&department);
                 self.children.insert(department, Child { incarnation, id: actor.get_id(), actor: actor.clone() });
                 self.apply(myself, Command::QueueStarted { department, incarnation }, None);
+                // It looked at the storage's health when it began to load; what it missed since, it hears here.
+                let _ = actor.cast(QueueMsg::Storage { away: self.away });
                 self.link.publish_queue(department, Some(actor));
             }
             TenantMsg::EnsureQueue { department } => self.ensure_queue(myself, department),
@@ -273,6 +326,7 @@ impl State {
                 }
             }
             TenantMsg::Storage { away } => {
+                self.away = away;
                 self.apply(myself, if away { Command::Freeze } else { Command::Thaw }, None);
                 for child in self.children.values() {
                     let _ = child.actor.cast(QueueMsg::Storage { away });
@@ -478,7 +532,8 @@ impl State {
     }
 
     fn arm(&mut self, myself: &ActorRef<TenantMsg>) {
-        let next = [self.core.next_deadline(), self.topics.next_flush(), Some(self.day_end)].into_iter().flatten().min();
+        let next =
+            [self.core.next_deadline(), self.topics.next_flush(), Some(self.day_end)].into_iter().flatten().min();
         let myself = myself.clone();
         self.timer.arm(next, move |generation| {
             let _ = myself.cast(TenantMsg::Timer(generation));

@@ -20,7 +20,10 @@ const CONFIGURED_MIN: usize = 32;
 pub fn jwt_secret(config: &Config, ids: &IdSource) -> anyhow::Result<Vec<u8>> {
     if let Some(secret) = &config.auth.jwt_secret {
         let secret = secret.expose();
-        anyhow::ensure!(secret.len() >= CONFIGURED_MIN, "VEZ_JWT_SECRET must have at least {CONFIGURED_MIN} characters");
+        anyhow::ensure!(
+            secret.len() >= CONFIGURED_MIN,
+            "VEZ_JWT_SECRET must have at least {CONFIGURED_MIN} characters"
+        );
         return Ok(secret.as_bytes().to_vec());
     }
     let folder = &config.database.data_dir;

@@ -59,7 +59,8 @@ struct DemoLink {
 
 /// Makes the company if it is not there, writes `demo.json`, and says what to open.
 pub async fn seed(app: &App, agents: u32, data_dir: &Path, public_url: Option<&str>) -> anyhow::Result<String> {
-    let base_url = public_url.map_or_else(|| format!("http://{}", reachable(app)), |url| url.trim_end_matches('/').into());
+    let base_url =
+        public_url.map_or_else(|| format!("http://{}", reachable(app)), |url| url.trim_end_matches('/').into());
     // Derived, so that it need not be stored: the same on every start, unknown to anyone without the data folder.
     let password = format!("vez-{}", &sha256_hex(&[app.secret(), b"demo"])[..12]);
     let tenant = match tenants::by_slug(app.store(), SLUG).await? {
@@ -119,7 +120,8 @@ async fn make(app: &App, agents: u32, password: &str) -> anyhow::Result<TenantId
         capacity: 1,
         skills: Vec::new(),
     };
-    users::create(store, tenant, user("Marina Alves".into(), "manager@demo.example".into(), Role::Manager), now).await?;
+    users::create(store, tenant, user("Marina Alves".into(), "manager@demo.example".into(), Role::Manager), now)
+        .await?;
     let supervisor = user("Sérgio Dias".into(), "supervisor@demo.example".into(), Role::Supervisor);
     users::create(store, tenant, supervisor, now).await?;
     for index in 0..agents as usize {

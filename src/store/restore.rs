@@ -11,7 +11,7 @@ use crate::domain::agent::AgentSnapshot;
 use crate::domain::call::CallSnapshot;
 use crate::domain::clock::Timestamp;
 use crate::domain::department::Settings;
-use crate::domain::ids::{CallId, DepartmentId, TenantId, UserId};
+use crate::domain::ids::{CallId, DepartmentId, GrantId, TenantId, UserId};
 use crate::domain::role::Role;
 
 /// How many finished calls the estimate of handling times is based on.
@@ -42,6 +42,8 @@ pub struct AgentRow {
     pub department_ids: Vec<DepartmentId>,
     /// `None` when the agent never had a status.
     pub snapshot: Option<AgentSnapshot>,
+    /// The assigned and active calls he holds, by the grant he holds each by.
+    pub running: Vec<(GrantId, CallId, DepartmentId)>,
     /// Ended calls whose planned wrap-up ends after the time asked for, with that end.
     pub recent_wrap_ups: Vec<(CallId, DepartmentId, Timestamp)>,
 }
@@ -201,7 +203,23 @@ async fn agents(tx: &mut Transaction, tenant: TenantId, user: Option<UserId>, no
         let wrap_up = (CallId(row.id), DepartmentId(row.department_id), row.wrap_up_ends_at.into());
         by_user.entry(row.user_id).or_default().push(wrap_up);
     }
+    let running = sqlx::query!(
+        "SELECT id, department_id, user_id AS \"user_id!\", grant_id AS \"grant_id!\" FROM calls
+         WHERE tenant_id = $1 AND open AND user_id IS NOT NULL AND grant_id IS NOT NULL
+               AND ($2::uuid IS NULL OR user_id = $2)
+         ORDER BY grant_id",
+        tenant.0,
+        user.map(|user| user.0)
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut running_by_user: HashMap<Uuid, Vec<(GrantId, CallId, DepartmentId)>> = HashMap::new();
+    for row in running {
+        let call = (GrantId(row.grant_id), CallId(row.id), DepartmentId(row.department_id));
+        running_by_user.entry(row.user_id).or_default().push(call);
+    }
     for agent in &mut agents {
+        agent.running = running_by_user.remove(&agent.user_id.0).unwrap_or_default();
         agent.recent_wrap_ups = by_user.remove(&agent.user_id.0).unwrap_or_default();
     }
     Ok(agents)
