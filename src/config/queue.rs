@@ -1,53 +1,55 @@
 //! The times of the queue.
 //!
-//! Owns: the server-wide defaults of every deadline that the rules of the queue name. Departments override those whose
-//! help says so. Must not: know what the deadlines do; `queue` and `roster` read them as plain numbers.
+//! Owns: the server-wide defaults of every deadline that the rules of the queue name. Must not: know what the deadlines do.
+//!
+//! Only the pings are read today: `queue`, `roster` and `store` hold the other numbers as constants, departments their own
+//! times in their rows. What nobody obeys is hidden from the help, so that it promises nothing.
 
 /// The queue.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
 #[command(next_help_heading = "Queue")]
 pub struct QueueDefaults {
     /// Time an agent has to accept an offer. A department may set its own.
-    #[arg(long, env = "VEZ_OFFER_TIMEOUT_SECONDS", value_name = "SECONDS", default_value_t = Self::OFFER_TIMEOUT_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_OFFER_TIMEOUT_SECONDS", value_name = "SECONDS", default_value_t = Self::OFFER_TIMEOUT_SECONDS)]
     pub offer_timeout_seconds: u32,
     /// Time after a call before the next offer. A department may set its own.
-    #[arg(long, env = "VEZ_WRAP_UP_SECONDS", value_name = "SECONDS", default_value_t = Self::WRAP_UP_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_WRAP_UP_SECONDS", value_name = "SECONDS", default_value_t = Self::WRAP_UP_SECONDS)]
     pub wrap_up_seconds: u32,
     /// Time a customer who lost the connection keeps the place. A department may set its own.
-    #[arg(long, env = "VEZ_RECONNECT_GRACE_SECONDS", value_name = "SECONDS", default_value_t = Self::RECONNECT_GRACE_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_RECONNECT_GRACE_SECONDS", value_name = "SECONDS", default_value_t = Self::RECONNECT_GRACE_SECONDS)]
     pub reconnect_grace_seconds: u32,
     /// How much earlier one step of priority counts. A department may set its own.
-    #[arg(long, env = "VEZ_PRIORITY_STEP_SECONDS", value_name = "SECONDS", default_value_t = Self::PRIORITY_STEP_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_PRIORITY_STEP_SECONDS", value_name = "SECONDS", default_value_t = Self::PRIORITY_STEP_SECONDS)]
     pub priority_step_seconds: u32,
     /// Time between accepting a call and starting it; then it goes back to its place.
-    #[arg(long, env = "VEZ_START_TIMEOUT_SECONDS", value_name = "SECONDS", default_value_t = Self::START_TIMEOUT_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_START_TIMEOUT_SECONDS", value_name = "SECONDS", default_value_t = Self::START_TIMEOUT_SECONDS)]
     pub start_timeout_seconds: u32,
     /// How long a join alone counts as being present.
-    #[arg(long, env = "VEZ_JOIN_PRESENCE_SECONDS", value_name = "SECONDS", default_value_t = Self::JOIN_PRESENCE_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_JOIN_PRESENCE_SECONDS", value_name = "SECONDS", default_value_t = Self::JOIN_PRESENCE_SECONDS)]
     pub join_presence_seconds: u32,
     /// How long a status poll counts as being present.
-    #[arg(long, env = "VEZ_POLL_PRESENCE_SECONDS", value_name = "SECONDS", default_value_t = Self::POLL_PRESENCE_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_POLL_PRESENCE_SECONDS", value_name = "SECONDS", default_value_t = Self::POLL_PRESENCE_SECONDS)]
     pub poll_presence_seconds: u32,
     /// Time an agent without a device keeps offers.
-    #[arg(long, env = "VEZ_AGENT_LEASE_SECONDS", value_name = "SECONDS", default_value_t = Self::AGENT_LEASE_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_AGENT_LEASE_SECONDS", value_name = "SECONDS", default_value_t = Self::AGENT_LEASE_SECONDS)]
     pub agent_lease_seconds: u32,
     /// Time after an agent's loss before an accepted call goes back to its place.
-    #[arg(long, env = "VEZ_ASSIGNED_RETURN_SECONDS", value_name = "SECONDS", default_value_t = Self::ASSIGNED_RETURN_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_ASSIGNED_RETURN_SECONDS", value_name = "SECONDS", default_value_t = Self::ASSIGNED_RETURN_SECONDS)]
     pub assigned_return_seconds: u32,
     /// Time after an agent's loss before a started call goes back to its place.
-    #[arg(long, env = "VEZ_ACTIVE_RETURN_SECONDS", value_name = "SECONDS", default_value_t = Self::ACTIVE_RETURN_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_ACTIVE_RETURN_SECONDS", value_name = "SECONDS", default_value_t = Self::ACTIVE_RETURN_SECONDS)]
     pub active_return_seconds: u32,
     /// Time before a declined or missed call is offered to the same agent again.
-    #[arg(long, env = "VEZ_EXCLUSION_SECONDS", value_name = "SECONDS", default_value_t = Self::EXCLUSION_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_EXCLUSION_SECONDS", value_name = "SECONDS", default_value_t = Self::EXCLUSION_SECONDS)]
     pub exclusion_seconds: u32,
     /// The same when nobody else may take it.
-    #[arg(long, env = "VEZ_EXCLUSION_ALONE_SECONDS", value_name = "SECONDS", default_value_t = Self::EXCLUSION_ALONE_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_EXCLUSION_ALONE_SECONDS", value_name = "SECONDS", default_value_t = Self::EXCLUSION_ALONE_SECONDS)]
     pub exclusion_alone_seconds: u32,
     /// Offers missed in a row before an agent is held back.
-    #[arg(long, env = "VEZ_MISSED_OFFERS_MAX", value_name = "N", default_value_t = Self::MISSED_OFFERS_MAX)]
+    #[arg(long, hide = true, env = "VEZ_MISSED_OFFERS_MAX", value_name = "N", default_value_t = Self::MISSED_OFFERS_MAX)]
     pub missed_offers_max: u32,
     /// Time a hand-pick may wait for the agent's slot.
-    #[arg(long, env = "VEZ_PICK_TIMEOUT_SECONDS", value_name = "SECONDS", default_value_t = Self::PICK_TIMEOUT_SECONDS)]
+    #[arg(long, hide = true, env = "VEZ_PICK_TIMEOUT_SECONDS", value_name = "SECONDS", default_value_t = Self::PICK_TIMEOUT_SECONDS)]
     pub pick_timeout_seconds: u32,
     /// Time between pings to agents' sockets.
     #[arg(long, env = "VEZ_AGENT_PING_SECONDS", value_name = "SECONDS", default_value_t = Self::AGENT_PING_SECONDS)]
@@ -56,7 +58,7 @@ pub struct QueueDefaults {
     #[arg(long, env = "VEZ_CUSTOMER_PING_SECONDS", value_name = "SECONDS", default_value_t = Self::CUSTOMER_PING_SECONDS)]
     pub customer_ping_seconds: u32,
     /// How long after its end a call can be rated, in hours.
-    #[arg(long, env = "VEZ_RATING_OPEN_HOURS", value_name = "HOURS", default_value_t = Self::RATING_OPEN_HOURS)]
+    #[arg(long, hide = true, env = "VEZ_RATING_OPEN_HOURS", value_name = "HOURS", default_value_t = Self::RATING_OPEN_HOURS)]
     pub rating_open_hours: u32,
 }
 
