@@ -31,6 +31,7 @@ pub mod notifications;
 pub mod numbers;
 pub mod ownership;
 mod page;
+mod ratings;
 pub mod record;
 mod record_columns;
 pub mod restore;

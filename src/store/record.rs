@@ -2,7 +2,8 @@
 //! is the business of `actors/persistence`.
 //!
 //! A commit is one statement (`record.sql`) and one round trip: on a busy machine each further one may wait for a turn of
-//! the processor on both sides.
+//! the processor on both sides. The price is that a batch whose connection broke may still lie unread at the server. So
+//! each new connection of a shard raises the shard's generation, and a batch of an older generation is refused there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,6 +61,8 @@ pub enum CommitError {
 
 /// The code of a batch whose owner is not the present one; it becomes [`CommitError::Fenced`].
 const NOT_OWNER: &str = "VZ001";
+/// The code of a batch that a connection since given up had sent; nobody listens to it any more.
+const OLD_CONNECTION: &str = "VZ004";
 /// The code of a refusal: the record holds a version at least as new as the batch does, and it is not this owner's.
 pub const STALE_VERSION: &str = "VZ002";
 /// The code of a refusal: a tenant of the batch has no counters.
@@ -74,6 +77,7 @@ impl CommitError {
         let code = database.code().unwrap_or_default().into_owned();
         match code.get(..2) {
             Some("VZ") if code == NOT_OWNER => Self::Fenced,
+            Some("VZ") if code == OLD_CONNECTION => Self::Retry { message },
             Some("22" | "23" | "42" | "VZ") => Self::Refused { code, message: database.message().to_owned() },
             // A serialisation failure or deadlock, a lock or a statement that took too long.
             Some("40" | "55") => Self::Retry { message },
@@ -89,9 +93,16 @@ pub struct RecordWriter {
     pool: PgPool,
     /// Kept between batches; taken out while one is under way, so that a batch given up half-way never leaves its
     /// connection to the next.
-    connection: Option<PoolConnection<Postgres>>,
+    connection: Option<ShardConnection>,
     shard: i32,
     epoch: i64,
+}
+
+/// The one connection that may write a shard.
+#[derive(Debug)]
+struct ShardConnection {
+    connection: PoolConnection<Postgres>,
+    generation: i64,
 }
 
 impl RecordWriter {
@@ -103,37 +114,57 @@ impl RecordWriter {
     /// Commits the batch, or says what is known of it. When the future is dropped before it is done, the outcome is
     /// as unknown as after `Unknown`.
     pub async fn commit(&mut self, batch_id: Uuid, batch: &Batch) -> Result<(), CommitError> {
-        let mut connection = self.take_connection().await?;
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.open().await?.0,
+        };
         let result = self.commit_on(&mut connection, batch_id, batch).await;
         match result {
             Ok(()) | Err(CommitError::Refused { .. }) => self.connection = Some(connection),
-            Err(_) => close(connection),
+            // Nothing is kept of a connection on which something went wrong.
+            Err(_) => drop(connection.connection.detach()),
         }
         result
     }
 
-    /// Whether the last batch with an unknown outcome was committed. Whatever the answer, no left-over COMMIT of it can
-    /// come afterwards: the shard's lock is held by a transaction until it is over. Errors are `Retry` or `Fenced`.
+    /// Whether the last batch with an unknown outcome was committed. Whatever the answer, what is left over of it can not
+    /// be committed afterwards. Errors are `Retry` or `Fenced`.
     pub async fn was_committed(&mut self, batch_id: Uuid) -> Result<bool, CommitError> {
-        let mut connection = self.take_connection().await?;
-        let result = self.was_committed_on(&mut connection, batch_id).await;
-        match result {
-            Ok(_) => self.connection = Some(connection),
-            Err(_) => close(connection),
-        }
-        result
+        self.connection = None;
+        let (connection, last_batch) = self.open().await?;
+        self.connection = Some(connection);
+        Ok(last_batch == Some(batch_id))
     }
 
-    async fn take_connection(&mut self) -> Result<PoolConnection<Postgres>, CommitError> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => self.pool.acquire().await.map_err(retry),
+    /// Makes a new connection the shard's only one, waiting for what an older one is committing; with the batch that was
+    /// committed last.
+    async fn open(&self) -> Result<(ShardConnection, Option<Uuid>), CommitError> {
+        let mut connection = self.pool.acquire().await.map_err(retry)?;
+        let (class, shard) = (LOCK_CLASS, self.shard);
+        let begin = format!(
+            "BEGIN; SELECT pg_advisory_xact_lock_shared({class}, {BATCH_LOCK}), pg_advisory_xact_lock({class}, {shard})"
+        );
+        let mut tx = connection.begin_with(AssertSqlSafe(begin)).await.map_err(retry)?;
+        let mark = sqlx::query!(
+            "INSERT INTO writer_marks AS mark (shard, generation, epoch) VALUES ($1, 1, $2)
+             ON CONFLICT (shard) DO UPDATE SET generation = mark.generation + 1
+             RETURNING generation, batch_id, (SELECT owner_epoch FROM ownership) AS owner_epoch",
+            self.shard,
+            self.epoch
+        )
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(retry)?;
+        if mark.owner_epoch != Some(self.epoch) {
+            return Err(CommitError::Fenced);
         }
+        tx.commit().await.map_err(retry)?;
+        Ok((ShardConnection { connection, generation: mark.generation }, mark.batch_id))
     }
 
     async fn commit_on(
         &self,
-        connection: &mut PoolConnection<Postgres>,
+        connection: &mut ShardConnection,
         batch_id: Uuid,
         batch: &Batch,
     ) -> Result<(), CommitError> {
@@ -213,43 +244,13 @@ impl RecordWriter {
             &links.call_id as _,
             LOCK_CLASS,
             BATCH_LOCK,
+            connection.generation,
         )
-        .fetch_all(&mut **connection)
+        .fetch_all(&mut *connection.connection)
         .await
         .map_err(CommitError::of)?;
         Ok(())
     }
-
-    async fn was_committed_on(
-        &self,
-        connection: &mut PoolConnection<Postgres>,
-        batch_id: Uuid,
-    ) -> Result<bool, CommitError> {
-        let (shard, class) = (self.shard, LOCK_CLASS);
-        let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({class}, {shard})");
-        let mut tx = connection.begin_with(AssertSqlSafe(begin)).await.map_err(retry)?;
-        let row = sqlx::query!(
-            "SELECT (SELECT owner_epoch FROM ownership),
-                    EXISTS (SELECT FROM writer_marks WHERE shard = $1 AND batch_id = $2) AS \"marked!\"",
-            self.shard,
-            batch_id
-        )
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(retry)?;
-        // Nothing was written, so it does not matter how this transaction ends.
-        tx.rollback().await.map_err(retry)?;
-        // A batch that was committed stays so, whoever owns the database now.
-        if !row.marked && row.owner_epoch != Some(self.epoch) {
-            return Err(CommitError::Fenced);
-        }
-        Ok(row.marked)
-    }
-}
-
-/// Nothing is kept of a connection on which something went wrong: the next batch begins on a new one.
-fn close(connection: PoolConnection<Postgres>) {
-    drop(connection.detach());
 }
 
 fn retry(error: sqlx::Error) -> CommitError {

@@ -4,7 +4,7 @@
 -- and rows that others share (counters, links) are read anew once their lock is held.
 WITH
 entered AS MATERIALIZED (
-    SELECT vez_enter_batch($1, $71, $72, $2) AS ok
+    SELECT vez_enter_batch($1, $71, $72, $2, $73) AS ok
 ),
 -- The tenants' feed numbers: a transaction outside the writer locks this one row too, and before any call; so calls wait
 -- below for these rows and nobody waits in a circle.
@@ -102,8 +102,7 @@ used_links AS (
     WHERE link.tenant_id = used.tenant_id AND link.id = used.id AND link.used_at IS NULL
 ),
 marked AS (
-    INSERT INTO writer_marks (shard, batch_id, epoch) VALUES ($2, $3, $1)
-    ON CONFLICT (shard) DO UPDATE SET batch_id = excluded.batch_id, epoch = excluded.epoch
+    UPDATE writer_marks SET batch_id = $3, epoch = $1 WHERE shard = $2
 )
 -- An upsert that touched no row is a fault, unless the row was there with this epoch and the same version or a newer one.
 SELECT CASE

@@ -85,6 +85,15 @@ pub async fn tenants_to_restore(store: &Store, now: Timestamp) -> Result<Vec<Ten
     Ok(ids.into_iter().map(TenantId).collect())
 }
 
+/// The departments of a tenant that have open calls.
+pub async fn departments_with_open_calls(store: &Store, tenant: TenantId) -> Result<Vec<DepartmentId>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let ids = sqlx::query_scalar!("SELECT DISTINCT department_id FROM calls WHERE tenant_id = $1 AND open", tenant.0)
+        .fetch_all(&mut *tx)
+        .await?;
+    Ok(ids.into_iter().map(DepartmentId).collect())
+}
+
 /// A tenant; `None` when there is none.
 pub async fn tenant(store: &Store, tenant: TenantId, now: Timestamp) -> Result<Option<TenantState>> {
     let mut tx = store.tenant_tx(tenant).await?;
@@ -223,16 +232,4 @@ async fn agents(tx: &mut Transaction, tenant: TenantId, user: Option<UserId>, no
         agent.recent_wrap_ups = by_user.remove(&agent.user_id.0).unwrap_or_default();
     }
     Ok(agents)
-}
-
-/// The departments of a tenant that have open calls.
-pub async fn departments_with_open_calls(store: &Store, tenant: TenantId) -> Result<Vec<DepartmentId>> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    let rows = sqlx::query_scalar!(
-        r#"SELECT DISTINCT department_id FROM calls WHERE tenant_id = $1 AND phase <> 'ended'"#,
-        tenant.0
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    Ok(rows.into_iter().map(DepartmentId).collect())
 }
