@@ -1,6 +1,7 @@
 //! Owns which tenants run: started on demand or because they have open calls, restarted when they die, stopped when idle.
 //! Whoever asks for a tenant that is stopping waits here until it runs again.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,8 +10,8 @@ use dashmap::DashMap;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore, oneshot, watch};
 
-use super::handle::CallError;
-use super::health::StorageHealth;
+use super::handle::{ANSWER_WITHIN, CallError, OVERLOADED, UNAVAILABLE};
+use super::health::{Health, StorageHealth};
 use super::load;
 use super::numbers::Numbers;
 use super::persistence::Persistence;
@@ -32,6 +33,9 @@ const RESTORES_AT_ONCE: usize = 8;
 const IDLE_PERIOD: Duration = Duration::from_secs(120);
 /// The pause before a tenant that died is restarted; it doubles with each death in a row.
 const RESTART_PAUSE: Duration = Duration::from_millis(50);
+
+/// A tenant that lived so long since its last death is not in a loop of deaths.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Called before each command to a queue is applied.
 pub type BeforeCommand = Arc<dyn Fn(&Command) + Send + Sync>;
@@ -86,6 +90,8 @@ pub(super) struct TenantLink {
     /// The department of each open call.
     pub calls: DashMap<CallId, DepartmentId>,
     pub numbers: Numbers,
+    /// Held while what the store says of a department or agent is read and sent on, so that the newest is sent last.
+    pub changes: tokio::sync::Mutex<()>,
     pub in_flight: Arc<Semaphore>,
     queues: DashMap<DepartmentId, Desk>,
     actor: OnceLock<ActorRef<TenantMsg>>,
@@ -176,6 +182,8 @@ struct Running {
 /// A running tenant that cannot be stopped while this is held.
 pub(super) struct Entered {
     pub link: Arc<TenantLink>,
+    /// Whoever asked hears something by then.
+    pub due: tokio::time::Instant,
     _open: OwnedRwLockReadGuard<Running>,
 }
 
@@ -257,7 +265,8 @@ impl System {
             tasks.spawn(async move {
                 let _place = places.acquire_owned().await;
                 if let Err(error) = system.enter(tenant).await {
-                    tracing::error!(%tenant, ?error, "a tenant could not be restored; it will be when it is asked for");
+                    tracing::error!(%tenant, ?error, "a tenant could not be restored; trying again");
+                    tokio::spawn(system.insist(tenant));
                 }
             });
         }
@@ -267,23 +276,42 @@ impl System {
 
     /// The running tenant, started if need be; it does not stop while the answer is held.
     pub(super) async fn enter(&self, tenant: TenantId) -> Result<Entered, CallError> {
-        let gate = self.0.tenants.entry(tenant).or_default().clone();
+        let due = Clock::patience(ANSWER_WITHIN);
+        match tokio::time::timeout_at(due, self.pass(tenant, due)).await {
+            Ok(entered) => entered,
+            Err(_) => Err(self.too_late()),
+        }
+    }
+
+    /// What to say when time ran out.
+    pub(super) fn too_late(&self) -> CallError {
+        if self.0.shared.health.now() == Health::Up { OVERLOADED } else { UNAVAILABLE }
+    }
+
+    async fn pass(&self, tenant: TenantId, due: tokio::time::Instant) -> Result<Entered, CallError> {
+        let gate = match self.0.tenants.get(&tenant) {
+            Some(gate) => gate.clone(),
+            None => self.0.tenants.entry(tenant).or_default().clone(),
+        };
         loop {
             let open = gate.clone().read_owned().await;
             if let Some(link) = open.link.clone() {
-                return Ok(Entered { link, _open: open });
+                return Ok(Entered { link, due, _open: open });
             }
             drop(open);
+            if self.0.shared.health.now() != Health::Up {
+                // It could not be read now, and whoever waits behind us should not wait for that to show.
+                return Err(UNAVAILABLE);
+            }
             let mut closed = gate.write().await;
             if closed.link.is_none() {
-                match self.begin(tenant, closed.died_at).await {
-                    Ok(Some(link)) => closed.link = Some(link),
-                    Ok(None) => {
+                match self.begin(tenant, closed.died_at).await? {
+                    Some(link) => closed.link = Some(link),
+                    None => {
                         drop(closed);
                         self.0.tenants.remove_if(&tenant, |_, gate| Arc::strong_count(gate) <= 2);
                         return Err(CallError::NotFound);
                     }
-                    Err(error) => return Err(error),
                 }
             }
         }
@@ -297,12 +325,13 @@ impl System {
         let served_until = died_at.or(self.0.served_until);
         let since = served_until.unwrap_or_else(|| shared.clock.now());
         let Some(state) = load::tenant(&shared.store, tenant, since).await? else { return Ok(None) };
-        let open = restore::departments_with_open_calls(&shared.store, tenant).await?;
+        let open_calls = restore::open_call_ids(&shared.store, tenant).await?;
         let link = Arc::new(TenantLink {
             tenant,
             generation,
             calls: DashMap::new(),
             numbers: Numbers::default(),
+            changes: tokio::sync::Mutex::new(()),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             queues: DashMap::new(),
             actor: OnceLock::new(),
@@ -311,7 +340,14 @@ impl System {
         for settings in &state.departments {
             link.add_department(settings);
         }
-        let concurrent_calls_max = state.company.max_concurrent_calls.and_then(|max| u32::try_from(max).ok());
+        // Known before anybody may ask: whoever reconnects while the queues still load waits for them.
+        let mut open = BTreeSet::new();
+        for (call, department) in open_calls {
+            link.calls.insert(call, department);
+            open.insert(department);
+        }
+        let open = open.into_iter().collect();
+        let concurrent_calls_max = state.company.max_concurrent_calls;
         let args = tenant::Args {
             shared: shared.clone(),
             link: link.clone(),
@@ -329,6 +365,11 @@ impl System {
             CallError::Failed
         })?;
         self.0.by_actor.insert(actor.get_id(), tenant);
+        if actor.get_status() as u8 >= ractor::ActorStatus::Stopping as u8 {
+            // It died before the root could know whose it was.
+            self.0.by_actor.remove(&actor.get_id());
+            return Err(OVERLOADED);
+        }
         let _ = link.actor.set(actor);
         Ok(Some(link))
     }
@@ -340,13 +381,20 @@ impl System {
             let mut closed = gate.write().await;
             let dead = closed.link.as_ref().and_then(|link| link.actor()).is_some_and(|a| a.get_id() == actor);
             if dead {
+                let now = self.0.shared.clock.now();
+                let quiet = closed.died_at.is_none_or(|last| last + QUIET < now);
+                closed.deaths = if quiet { 1 } else { closed.deaths + 1 };
                 closed.link = None;
-                closed.died_at = Some(self.0.shared.clock.now());
-                closed.deaths += 1;
+                closed.died_at = Some(now);
             }
             closed.deaths
         };
         tokio::time::sleep(RESTART_PAUSE * 2u32.pow(deaths.min(8))).await;
+        self.insist(tenant).await;
+    }
+
+    /// Starts a tenant, however long that is not possible.
+    async fn insist(self, tenant: TenantId) {
         let mut pause = RESTART_PAUSE;
         while let Err(error) = self.enter(tenant).await {
             if matches!(error, CallError::NotFound) {
@@ -380,7 +428,8 @@ impl System {
                     let _ = actor.stop_and_wait(None, None).await;
                 }
                 closed.link = None;
-                closed.died_at = None;
+                // Nothing was due when it stopped, and nothing was missed since.
+                closed.died_at = Some(self.0.shared.clock.now());
                 tracing::debug!(%tenant, "stopped an idle tenant");
             }
             idle_before = idle_now;
@@ -389,11 +438,14 @@ impl System {
 
     /// Stops everything; what was recorded is written first.
     pub async fn stop(&self, most: Duration) {
-        self.0.shared.persistence.drain(most).await;
-        if let Some(root) = self.0.root.get() {
-            let _ = root.stop_and_wait(None, Some(most)).await;
-        }
-        self.0.shared.persistence.drain(most).await;
+        let _ = tokio::time::timeout(most, async {
+            self.0.shared.persistence.drain().await;
+            if let Some(root) = self.0.root.get() {
+                let _ = root.stop_and_wait(None, None).await;
+            }
+            self.0.shared.persistence.drain().await;
+        })
+        .await;
         self.0.shared.persistence.stop();
     }
 }

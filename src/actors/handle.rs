@@ -26,7 +26,7 @@ use crate::roster;
 use crate::store::{StoreError, calls, restore};
 
 /// A command that is not answered by then is answered 503 (RULES.md: within 3 s); it may still happen, and is idempotent.
-const ANSWER_WITHIN: Duration = Duration::from_millis(2_500);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_millis(2_500);
 /// What a client is told to wait before it tries again.
 const RETRY_AFTER_SECONDS: u64 = 2;
 /// Entries that may wait to be written, in the whole server: about 100 MiB. Beyond it commands are answered 503.
@@ -51,8 +51,8 @@ pub enum CallError {
     Failed,
 }
 
-const UNAVAILABLE: CallError = CallError::StorageUnavailable { retry_after_seconds: RETRY_AFTER_SECONDS };
-const OVERLOADED: CallError = CallError::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS };
+pub(super) const UNAVAILABLE: CallError = CallError::StorageUnavailable { retry_after_seconds: RETRY_AFTER_SECONDS };
+pub(super) const OVERLOADED: CallError = CallError::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS };
 
 impl From<StoreError> for CallError {
     fn from(error: StoreError) -> Self {
@@ -120,7 +120,7 @@ impl Queues {
         self.writable()?;
         let entered = self.system.enter(tenant).await?;
         let shared = self.system.shared();
-        let number = entered.link.numbers.next(&shared.store, tenant).await?;
+        let number = self.by_then(&entered, entered.link.numbers.next(&shared.store, tenant)).await??;
         let mut requirements: Vec<Arc<str>> = new.requirements.iter().map(|skill| Arc::from(skill.as_str())).collect();
         requirements.sort();
         requirements.dedup();
@@ -183,7 +183,8 @@ impl Queues {
     pub async fn end(&self, tenant: TenantId, call: CallId, by: Party) -> Answer<()> {
         match self.call_command(tenant, call, Command::Finish { call, by }).await {
             Ok(_) => Ok(()),
-            Err(CallError::Rejected(Rejection::CallEnded)) if by == Party::Customer => Ok(()),
+            // The wish is fulfilled, whoever fulfilled it.
+            Err(CallError::Rejected(Rejection::CallEnded)) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -193,7 +194,10 @@ impl Queues {
     /// A device of the agent joined his notifications: it holds his lease.
     pub async fn attach_agent(&self, tenant: TenantId, user: UserId, device: DeviceId) -> Answer<NotificationState> {
         let entered = self.system.enter(tenant).await?;
-        self.roster_command(&entered, roster::Command::Attach { user, device }).await?;
+        let (reply, answer) = oneshot::channel();
+        let command = roster::Command::Attach { user, device };
+        self.tell_tenant(&entered, TenantMsg::Command { command, reply: Some(reply) })?;
+        self.settle(&entered, answer).await?;
         let state: Option<NotificationState> =
             self.ask_tenant(&entered, |reply| TenantMsg::Notification { user, reply }).await?;
         state.ok_or(CallError::NotFound)
@@ -210,7 +214,9 @@ impl Queues {
     /// A device of the agent is gone.
     pub async fn detach_agent(&self, tenant: TenantId, user: UserId, device: DeviceId) -> Answer<()> {
         let entered = self.system.enter(tenant).await?;
-        self.roster_command(&entered, roster::Command::Detach { user, device }).await.map(|_| ())
+        let command = roster::Command::Detach { user, device };
+        // Without a place of its own: a device that is gone must be heard of however much is under way.
+        self.tell_tenant(&entered, TenantMsg::Command { command, reply: None })
     }
 
     /// The agent chooses a status, or a supervisor for him.
@@ -231,6 +237,7 @@ impl Queues {
 
     /// The agent takes an offer.
     pub async fn accept(&self, tenant: TenantId, user: UserId, offer: GrantId) -> Answer<CallView> {
+        self.writable()?;
         let entered = self.system.enter(tenant).await?;
         let reply = self.answer_offer(&entered, user, offer, Decision::Accept).await?;
         self.view(&entered, reply)
@@ -238,12 +245,14 @@ impl Queues {
 
     /// The agent does not take an offer. The reason is for people; it is not kept.
     pub async fn decline(&self, tenant: TenantId, user: UserId, offer: GrantId, _reason: Option<String>) -> Answer<()> {
+        self.writable()?;
         let entered = self.system.enter(tenant).await?;
         self.answer_offer(&entered, user, offer, Decision::Decline).await.map(|_| ())
     }
 
     /// The agent starts an assigned call.
     pub async fn start(&self, tenant: TenantId, user: UserId, call: CallId) -> Answer<CallView> {
+        self.writable()?;
         let entered = self.system.enter(tenant).await?;
         let reply = self.call_command_in(&entered, call, Command::Start { call, user }).await?;
         self.view(&entered, reply)
@@ -251,6 +260,7 @@ impl Queues {
 
     /// The agent, or a supervisor, completes a running call.
     pub async fn complete(&self, tenant: TenantId, user: UserId, supervisor: bool, call: CallId) -> Answer<CallView> {
+        self.writable()?;
         let entered = self.system.enter(tenant).await?;
         match self.call_command_in(&entered, call, Command::Complete { call, user, supervisor }).await {
             Ok(reply) => self.view(&entered, reply),
@@ -293,6 +303,7 @@ impl Queues {
 
     /// Gives a waiting call to one named agent: `pull` and `assign`.
     pub async fn pick(&self, tenant: TenantId, call: CallId, agent: UserId, by: UserId) -> Answer<CallView> {
+        self.writable()?;
         let entered = self.system.enter(tenant).await?;
         let shared = self.system.shared();
         let pick = shared.ids.next(shared.clock.now());
@@ -345,6 +356,13 @@ impl Queues {
         self.ask_tenant(&entered, |reply| TenantMsg::Presence { department, reply }).await
     }
 
+    /// An open call as the API shows it, as committed; `None` when it is not open: then the record answers.
+    pub async fn call_view(&self, tenant: TenantId, call: CallId) -> Answer<Option<CallView>> {
+        let entered = self.system.enter(tenant).await?;
+        let Some(department) = open_department(&entered, call) else { return Ok(None) };
+        self.ask(&entered, department, |reply| QueueMsg::View { call, reply }).await
+    }
+
     /// Who may speak on a call now; `None` when it is not open.
     pub async fn parties(&self, tenant: TenantId, call: CallId) -> Answer<Option<Parties>> {
         let entered = self.system.enter(tenant).await?;
@@ -357,16 +375,14 @@ impl Queues {
     /// A department was made or changed: its queue obeys the new settings.
     pub async fn department_changed(&self, tenant: TenantId, department: DepartmentId) -> Answer<()> {
         let entered = self.system.enter(tenant).await?;
-        let settings = self.system.settings(tenant, department).await?.ok_or(CallError::NotFound)?;
-        // The handle must find the department as soon as this returns.
-        entered.link.add_department(&settings);
-        self.tell_tenant(&entered, TenantMsg::Department { settings })
+        self.read_department(&entered, department).await
     }
 
     /// A user was made, changed, deactivated, or joined or left a department.
     pub async fn agent_changed(&self, tenant: TenantId, user: UserId) -> Answer<()> {
         let entered = self.system.enter(tenant).await?;
         let shared = self.system.shared();
+        let _turn = entered.link.changes.lock().await;
         let row = restore::agent(&shared.store, tenant, user, shared.clock.now()).await?;
         let profile = row.map(|row| load::agent(row).profile);
         self.roster_command(&entered, roster::Command::Configure { user, profile }).await.map(|_| ())
@@ -398,6 +414,7 @@ impl Queues {
 
     /// A command that changes the record, to the queue of an open call.
     async fn call_command(&self, tenant: TenantId, call: CallId, command: Command) -> Answer<Reply> {
+        self.writable()?;
         let entered = self.system.enter(tenant).await?;
         self.call_command_in(&entered, call, command).await
     }
@@ -431,7 +448,7 @@ impl Queues {
         let actor = self.queue(entered, department).await?;
         let (reply, answer) = oneshot::channel();
         actor.cast(QueueMsg::Command { command, reply: Some(reply) }).map_err(|_| OVERLOADED)?;
-        settle(answer).await
+        self.settle(entered, answer).await
     }
 
     async fn answer_offer(&self, entered: &Entered, user: UserId, grant: GrantId, decision: Decision) -> Answer<Reply> {
@@ -439,14 +456,14 @@ impl Queues {
         let _place = entered.link.in_flight.clone().try_acquire_owned().map_err(|_| OVERLOADED)?;
         let (reply, answer) = oneshot::channel();
         self.tell_tenant(entered, TenantMsg::Offer { grant, user, decision, reply })?;
-        settle(answer).await
+        self.settle(entered, answer).await
     }
 
     async fn roster_command(&self, entered: &Entered, command: roster::Command) -> Answer<roster::Reply> {
         let _place = entered.link.in_flight.clone().try_acquire_owned().map_err(|_| OVERLOADED)?;
         let (reply, answer) = oneshot::channel();
         self.tell_tenant(entered, TenantMsg::Command { command, reply: Some(reply) })?;
-        settle(answer).await
+        self.settle(entered, answer).await
     }
 
     async fn ask<T>(
@@ -458,7 +475,7 @@ impl Queues {
         let actor = self.queue(entered, department).await?;
         let (reply, answer) = oneshot::channel();
         actor.cast(message(reply)).map_err(|_| OVERLOADED)?;
-        within(answer).await
+        self.by_then(entered, answer).await?.map_err(|_| OVERLOADED)
     }
 
     async fn ask_tenant<T>(
@@ -468,7 +485,7 @@ impl Queues {
     ) -> Answer<T> {
         let (reply, answer) = oneshot::channel();
         self.tell_tenant(entered, message(reply))?;
-        within(answer).await
+        self.by_then(entered, answer).await?.map_err(|_| OVERLOADED)
     }
 
     fn tell_tenant(&self, entered: &Entered, message: TenantMsg) -> Answer<()> {
@@ -476,19 +493,50 @@ impl Queues {
         actor.cast(message).map_err(|_| OVERLOADED)
     }
 
+    /// Waits for `answer` until the whole question is due.
+    async fn by_then<F: Future>(&self, entered: &Entered, answer: F) -> Answer<F::Output> {
+        tokio::time::timeout_at(entered.due, answer).await.map_err(|_| self.system.too_late())
+    }
+
+    async fn settle<T>(&self, entered: &Entered, answer: oneshot::Receiver<Result<T, CallError>>) -> Answer<T> {
+        match tokio::time::timeout_at(entered.due, answer).await {
+            Ok(Ok(Err(CallError::Rejected(rejection)))) => Err(rejection.into()),
+            Ok(Ok(answer)) => answer,
+            // The actor died with the question; its next life can be asked.
+            Ok(Err(_)) => Err(OVERLOADED),
+            // Applied, and not committed in time: the storage is away, or so slow that it might as well be.
+            Err(_) => Err(UNAVAILABLE),
+        }
+    }
+
     /// The running queue of a department; waits a while for one that is starting.
     async fn queue(&self, entered: &Entered, department: DepartmentId) -> Answer<ractor::ActorRef<QueueMsg>> {
-        let mut queue = entered.link.queue(department).ok_or(CallError::NotFound)?;
+        let mut queue = match entered.link.queue(department) {
+            Some(queue) => queue,
+            None => {
+                // Made while nobody could tell us.
+                self.read_department(entered, department).await?;
+                entered.link.queue(department).ok_or(CallError::NotFound)?
+            }
+        };
         if let Some(actor) = queue.borrow().clone() {
             return Ok(actor);
         }
         self.tell_tenant(entered, TenantMsg::EnsureQueue { department })?;
-        let running = tokio::time::timeout(ANSWER_WITHIN, queue.wait_for(Option::is_some)).await;
-        match running {
-            Ok(Ok(actor)) => actor.clone().ok_or(OVERLOADED),
-            _ if self.writable().is_err() => Err(UNAVAILABLE),
-            _ => Err(OVERLOADED),
+        match self.by_then(entered, queue.wait_for(Option::is_some)).await? {
+            Ok(actor) => actor.clone().ok_or(OVERLOADED),
+            Err(_) => Err(OVERLOADED),
         }
+    }
+
+    /// Reads a department's settings and sends them to its queue, the newest last.
+    async fn read_department(&self, entered: &Entered, department: DepartmentId) -> Answer<()> {
+        let _turn = entered.link.changes.lock().await;
+        let tenant = entered.link.tenant;
+        let settings = self.system.settings(tenant, department).await?.ok_or(CallError::NotFound)?;
+        // The handle must find the department as soon as this returns.
+        entered.link.add_department(&settings);
+        self.tell_tenant(entered, TenantMsg::Department { settings })
     }
 
     /// The call as the API shows it.
@@ -503,22 +551,4 @@ impl Queues {
 /// The department of an open call.
 fn open_department(entered: &Entered, call: CallId) -> Option<DepartmentId> {
     entered.link.calls.get(&call).map(|department| *department)
-}
-
-async fn within<T>(answer: oneshot::Receiver<T>) -> Answer<T> {
-    match tokio::time::timeout(ANSWER_WITHIN, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        // The actor died with the question; its next life can be asked.
-        Ok(Err(_)) | Err(_) => Err(OVERLOADED),
-    }
-}
-
-async fn settle<T>(answer: oneshot::Receiver<Result<T, CallError>>) -> Answer<T> {
-    match tokio::time::timeout(ANSWER_WITHIN, answer).await {
-        Ok(Ok(Err(CallError::Rejected(rejection)))) => Err(rejection.into()),
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(OVERLOADED),
-        // Applied, and not committed in time: the storage is away, or so slow that it might as well be.
-        Err(_) => Err(UNAVAILABLE),
-    }
 }

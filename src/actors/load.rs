@@ -9,7 +9,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId};
 use crate::queue::restore::Restored;
 use crate::queue::view::Today;
-use crate::roster::effect::{PlannedWrapUp, RestoredAgent};
+use crate::roster::effect::{PlannedWrapUp, RestoredAgent, RestoredCall};
 use crate::roster::state::Profile;
 use crate::store::restore::{self, AgentRow, TenantState};
 use crate::store::{Store, StoreError};
@@ -29,6 +29,11 @@ pub(super) fn agent(row: AgentRow) -> RestoredAgent {
             departments: row.department_ids.into_iter().collect::<BTreeSet<_>>(),
         },
         snapshot: row.snapshot,
+        running: row
+            .running
+            .into_iter()
+            .map(|(grant, call, department)| RestoredCall { grant, call, department })
+            .collect(),
         planned_wrap_ups: row
             .recent_wrap_ups
             .into_iter()
@@ -63,7 +68,7 @@ pub(super) async fn queue(
         answered_in_time: count(ended.answered_in_time),
         answered: count(ended.answered),
         abandoned: count(ended.abandoned),
-        abandoned_short: 0,
+        abandoned_short: count(ended.abandoned_short),
         wait_seconds_total: u64::try_from(ended.answered_wait_seconds).unwrap_or(0),
     };
     let restored = Restored {

@@ -26,6 +26,10 @@ const BATCH_MAX: usize = 512;
 /// The pause before a failed commit is tried again, and the most it grows to.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MOST: Duration = Duration::from_millis(500);
+/// How often stopping looks whether everything is written.
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
+/// A commit that takes longer is given up, and its outcome asked for: a Postgres that hangs is away, too.
+const COMMIT_WITHIN: Duration = Duration::from_secs(4);
 /// Failures in a row before the storage counts as away: one may be a dropped connection.
 const FAILURES_UNTIL_AWAY: u32 = 2;
 
@@ -90,7 +94,8 @@ pub enum ShardMsg {
 /// What the commit task hands back.
 #[derive(Debug)]
 struct Finished {
-    writer: RecordWriter,
+    /// `None` once nothing can be written any more.
+    writer: Option<RecordWriter>,
     writes: Vec<Write>,
     refused: HashSet<TenantId>,
     /// Nothing more can be written by this process.
@@ -161,14 +166,11 @@ impl Persistence {
         }
     }
 
-    /// Returns once nothing is pending, or after `most`.
-    pub async fn drain(&self, most: Duration) {
-        let _ = tokio::time::timeout(most, async {
-            while self.pending() > 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
+    /// Returns once nothing is pending.
+    pub async fn drain(&self) {
+        while self.pending() > 0 {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
     }
 
     /// Stops the writers; what is pending is lost, so drain first.
@@ -189,16 +191,18 @@ struct Shard {
 struct State {
     /// `None` while a commit is under way.
     writer: Option<RecordWriter>,
-    pending: VecDeque<Write>,
+    /// Numbered as they came.
+    pending: VecDeque<(u64, Write)>,
     count: Arc<AtomicUsize>,
     /// The only generation of each tenant that may write; one number per tenant ever started by this process.
     generations: HashMap<TenantId, u64>,
     /// Tenants refused since their last fence: whatever else they write is refused, too.
     refused: HashSet<TenantId>,
-    /// How many writes were received, and how many of them are settled; they settle in the order they came.
+    /// The number of the last write received.
     received: u64,
-    settled: u64,
-    /// Who waits until so many are settled. One per restart of a queue or tenant.
+    /// The number of the first write of the commit under way.
+    committing: Option<u64>,
+    /// Who waits until every write up to a number is settled. One per restart of a queue or tenant.
     flushes: Vec<(u64, oneshot::Sender<()>)>,
 }
 
@@ -219,7 +223,7 @@ impl Actor for Shard {
             generations: HashMap::new(),
             refused: HashSet::new(),
             received: 0,
-            settled: 0,
+            committing: None,
             flushes: Vec::new(),
         })
     }
@@ -240,7 +244,7 @@ impl Actor for Shard {
                     write.owner.tell(Settlement::Refused);
                 } else {
                     state.received += 1;
-                    state.pending.push_back(write);
+                    state.pending.push_back((state.received, write));
                 }
             }
             ShardMsg::Flush { done } => state.flushes.push((state.received, done)),
@@ -265,7 +269,8 @@ impl Shard {
         }
         let Some(writer) = state.writer.take() else { return };
         let count = state.pending.len().min(BATCH_MAX);
-        let writes: Vec<Write> = state.pending.drain(..count).collect();
+        state.committing = state.pending.front().map(|(number, _)| *number);
+        let writes: Vec<Write> = state.pending.drain(..count).map(|(_, write)| write).collect();
         histogram!("vez_commit_batch_writes").record(count as f64);
         gauge!("vez_pending_writes").set(state.count.load(Ordering::Relaxed) as f64);
         let task = CommitTask {
@@ -278,7 +283,14 @@ impl Shard {
         };
         let myself = myself.clone();
         tokio::spawn(async move {
-            let finished = task.run().await;
+            let finished = match tokio::spawn(task.run()).await {
+                Ok(finished) => finished,
+                Err(fault) => {
+                    // What became of the batch is unknown and its writes are gone: only a restart from the record is safe.
+                    tracing::error!(%fault, "a commit panicked; the process must stop");
+                    Finished { writer: None, writes: Vec::new(), refused: HashSet::new(), fenced: true }
+                }
+            };
             let _ = myself.cast(ShardMsg::Done(finished));
         });
     }
@@ -287,10 +299,14 @@ impl Shard {
         if finished.fenced {
             // Nothing will ever be written again: replies stay unanswered and the process ends.
             self.health.fenced();
+            let lost = finished.writes.len() + state.pending.len();
+            state.count.fetch_sub(lost, Ordering::Relaxed);
+            state.pending.clear();
+            state.committing = None;
             return;
         }
-        state.writer = Some(finished.writer);
-        state.settled += finished.writes.len() as u64;
+        state.writer = finished.writer;
+        state.committing = None;
         state.count.fetch_sub(finished.writes.len(), Ordering::Relaxed);
         let mut through: BTreeMap<ractor::ActorId, (Owner, u64)> = BTreeMap::new();
         let mut refused: BTreeMap<ractor::ActorId, Owner> = BTreeMap::new();
@@ -306,12 +322,11 @@ impl Shard {
         }
         if !finished.refused.is_empty() {
             // What these tenants wrote meanwhile builds on what was refused.
-            let (gone, kept): (Vec<Write>, Vec<Write>) =
-                state.pending.drain(..).partition(|write| finished.refused.contains(&write.tenant));
+            let (gone, kept): (Vec<_>, Vec<_>) =
+                state.pending.drain(..).partition(|(_, write)| finished.refused.contains(&write.tenant));
             state.pending = kept.into();
             state.count.fetch_sub(gone.len(), Ordering::Relaxed);
-            state.settled += gone.len() as u64;
-            refused.extend(gone.into_iter().map(|write| (write.owner.id(), write.owner)));
+            refused.extend(gone.into_iter().map(|(_, write)| (write.owner.id(), write.owner)));
             state.refused.extend(finished.refused);
             for owner in refused.into_values() {
                 owner.tell(Settlement::Refused);
@@ -320,8 +335,8 @@ impl Shard {
     }
 
     fn answer_flushes(&self, state: &mut State) {
-        let settled = state.settled;
-        let (done, waiting): (Vec<_>, Vec<_>) = state.flushes.drain(..).partition(|(due, _)| *due <= settled);
+        let first = state.committing.or(state.pending.front().map(|(number, _)| *number)).unwrap_or(u64::MAX);
+        let (done, waiting): (Vec<_>, Vec<_>) = state.flushes.drain(..).partition(|(due, _)| *due < first);
         state.flushes = waiting;
         for (_, done) in done {
             let _ = done.send(());
@@ -365,7 +380,7 @@ impl CommitTask {
             }
         }
         histogram!("vez_commit_seconds").record(self.clock.now().since(started).as_secs_f64());
-        Finished { writer: self.writer, writes: self.writes, refused, fenced }
+        Finished { writer: Some(self.writer), writes: self.writes, refused, fenced }
     }
 
     /// Commits one batch; returns only when it is committed, refused for its content, or we are fenced.
@@ -374,8 +389,10 @@ impl CommitTask {
         let mut pause = RETRY_FIRST;
         loop {
             let id = self.ids.uuid(self.clock.now());
-            let outcome = match self.writer.commit(id, batch).await {
-                Err(CommitError::Unknown { .. }) => self.settle_unknown(id).await,
+            let commit = tokio::time::timeout(COMMIT_WITHIN, self.writer.commit(id, batch)).await;
+            let late = || CommitError::Unknown { message: "Postgres did not answer in time".into() };
+            let outcome = match commit.unwrap_or_else(|_| Err(late())) {
+                Err(CommitError::Unknown { message }) => self.settle_unknown(id, message).await,
                 outcome => outcome,
             };
             match outcome {
@@ -402,15 +419,22 @@ impl CommitTask {
     }
 
     /// Finds out whether the commit whose answer was lost happened; asks until Postgres answers.
-    async fn settle_unknown(&mut self, id: uuid::Uuid) -> Result<(), CommitError> {
+    async fn settle_unknown(&mut self, id: uuid::Uuid, message: String) -> Result<(), CommitError> {
         let mut pause = RETRY_FIRST;
+        let mut failures = 1;
         loop {
-            match self.writer.was_committed(id).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => return Err(CommitError::Retry { message: "the lost commit did not happen".into() }),
-                Err(CommitError::Fenced) => return Err(CommitError::Fenced),
-                Err(_) => {
-                    self.health.report(self.index, false);
+            match tokio::time::timeout(COMMIT_WITHIN, self.writer.was_committed(id)).await {
+                Ok(Ok(true)) => {
+                    self.health.report(self.index, true);
+                    return Ok(());
+                }
+                Ok(Ok(false)) => return Err(CommitError::Retry { message }),
+                Ok(Err(CommitError::Fenced)) => return Err(CommitError::Fenced),
+                Ok(Err(_)) | Err(_) => {
+                    failures += 1;
+                    if failures >= FAILURES_UNTIL_AWAY {
+                        self.health.report(self.index, false);
+                    }
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(RETRY_MOST);
                 }

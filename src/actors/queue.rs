@@ -15,7 +15,7 @@ use super::tenant::TenantMsg;
 use super::timer::Timer;
 use super::wire::{self, ActiveCall, CustomerState, Figures, Parties, QueueState, Stats, WaitingCall};
 use super::{load, release};
-use crate::domain::call::{CallSnapshot, EndReason, Phase};
+use crate::domain::call::{CallSnapshot, CallView, EndReason, Phase};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, PickId, TenantId};
 use crate::live::hub::SubscriberKind;
@@ -62,6 +62,10 @@ pub enum QueueMsg {
         reply: oneshot::Sender<Option<CustomerState>>,
     },
     Figures(oneshot::Sender<Figures>),
+    View {
+        call: CallId,
+        reply: oneshot::Sender<Option<CallView>>,
+    },
     Parties {
         call: CallId,
         reply: oneshot::Sender<Option<Parties>>,
@@ -257,6 +261,10 @@ impl State {
                     estimated_wait_time: stats.estimated_wait_time,
                 });
             }
+            QueueMsg::View { call, reply } => {
+                let name = &self.core.settings().name;
+                let _ = reply.send(self.view.call(call).map(|call| CallView::of(call, name)));
+            }
             QueueMsg::Parties { call, reply } => {
                 let _ = reply.send(self.view.call(call).map(|call| Parties {
                     department_id: call.department_id,
@@ -276,7 +284,7 @@ impl State {
 
     fn apply(&mut self, myself: &ActorRef<QueueMsg>, command: Command, reply: Option<ReplyPort>) {
         let now = self.shared.clock.now();
-        let touched = touched(&command);
+        let touched = touched(&self.core, &command);
         if touched.is_some() {
             self.link.touch(self.department, touched);
         }
@@ -495,8 +503,13 @@ impl State {
 }
 
 /// The call a command is about, for the record of what was touched last.
-fn touched(command: &Command) -> Option<CallId> {
+fn touched(core: &Queue, command: &Command) -> Option<CallId> {
     match command {
+        Command::Accept { grant, .. } | Command::Decline { grant, .. } => core.call_of(*grant),
+        Command::Roster(
+            ToQueue::Revoke { grant, .. } | ToQueue::AgentLost { grant } | ToQueue::AgentBack { grant },
+        ) => core.call_of(*grant),
+        Command::Tick => core.next_due(),
         Command::Join(new) => Some(new.id),
         Command::Attach { call, .. }
         | Command::Detach { call, .. }

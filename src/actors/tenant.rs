@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
 use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::directory::{Shared, TenantLink};
-use super::handle::CallError;
+use super::handle::{CallError, OVERLOADED};
 use super::load;
 use super::persistence::{Owner, Settlement, Write};
 use super::queue::{self, QueueActor, QueueMsg, ReplyPort};
@@ -73,6 +74,12 @@ pub enum TenantMsg {
     },
     EnsureQueue {
         department: DepartmentId,
+    },
+    /// A life of a queue could not start.
+    QueueFailed {
+        department: DepartmentId,
+        incarnation: u64,
+        served_until: Option<Timestamp>,
     },
     /// A department was made or changed.
     Department {
@@ -146,7 +153,8 @@ pub(super) struct State {
     core: Roster,
     pending: Pending<Held>,
     children: BTreeMap<DepartmentId, Child>,
-    starting: std::collections::BTreeSet<DepartmentId>,
+    /// The life each department's queue is being started as.
+    starting: BTreeMap<DepartmentId, u64>,
     panics: HashMap<DepartmentId, VecDeque<Timestamp>>,
     offers: HashMap<GrantId, DepartmentId>,
     offers_order: VecDeque<GrantId>,
@@ -157,6 +165,8 @@ pub(super) struct State {
     served_until: Option<Timestamp>,
     /// Postgres is away: everything stands still.
     away: bool,
+    /// Hears of the storage's health; ended with this actor.
+    health: Option<AbortOnDropHandle<()>>,
     timer: Timer,
 }
 
@@ -209,12 +219,18 @@ impl State {
             time_zone,
             concurrent_calls_max,
             departments,
-            agents,
+            mut agents,
             open,
             served_until,
         } = args;
         let now = shared.clock.now();
         let (day_start, day_end) = load::day(time_zone, now);
+        for agent in &mut agents {
+            if let Some(snapshot) = agent.snapshot.as_mut().filter(|snapshot| snapshot.changed_at < day_start) {
+                // Midnight passed while nobody counted.
+                snapshot.calls_today = 0;
+            }
+        }
         let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy)).collect();
         let (core, effects) = Roster::restore(strategies, agents, concurrent_calls_max, served_until, now);
         let topics = StaffTopics::new(link.tenant, incarnation, &departments);
@@ -234,6 +250,7 @@ impl State {
             day_end,
             served_until,
             away: false,
+            health: None,
             shared,
             link,
         };
@@ -251,16 +268,17 @@ impl State {
         for department in open {
             state.ensure_queue(myself, department);
         }
+        state.topics.begin(&state.shared.hub);
         state.topics.flush(&state.core, &state.shared.hub, now);
         state.arm(myself);
         state
     }
 
-    /// Hears of the storage's health from now on; the task ends with the actor.
+    /// Hears of the storage's health from now on.
     fn follow_health(&mut self, myself: &ActorRef<TenantMsg>) {
         let mut health = self.shared.health.watch();
         let myself = myself.clone();
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             // The state at the start counts as news, so that nothing is missed between looking and listening.
             health.mark_changed();
             while health.changed().await.is_ok() {
@@ -270,6 +288,7 @@ impl State {
                 }
             }
         });
+        self.health = Some(AbortOnDropHandle::new(task));
     }
 
     fn handle(&mut self, myself: &ActorRef<TenantMsg>, message: TenantMsg) -> Result<(), ActorProcessingErr> {
@@ -282,14 +301,35 @@ impl State {
                 }
             }
             TenantMsg::QueueStarted { department, incarnation, actor } => {
+                if self.starting.get(&department) != Some(&incarnation) {
+                    // Given up meanwhile; another life is on its way.
+                    actor.stop(None);
+                    return Ok(());
+                }
                 self.starting.remove(&department);
                 self.children.insert(department, Child { incarnation, id: actor.get_id(), actor: actor.clone() });
+                if actor.get_status() as u8 >= ActorStatus::Stopping as u8 {
+                    // It died before it was known here; supervision's word of it found nobody.
+                    self.lost(myself, actor.get_id(), true);
+                    return Ok(());
+                }
                 self.apply(myself, Command::QueueStarted { department, incarnation }, None);
                 // It looked at the storage's health when it began to load; what it missed since, it hears here.
                 let _ = actor.cast(QueueMsg::Storage { away: self.away });
                 self.link.publish_queue(department, Some(actor));
             }
             TenantMsg::EnsureQueue { department } => self.ensure_queue(myself, department),
+            TenantMsg::QueueFailed { department, incarnation, served_until } => {
+                if self.starting.get(&department) == Some(&incarnation) {
+                    self.starting.remove(&department);
+                    self.restart(myself, department, served_until);
+                } else if self.children.get(&department).is_some_and(|child| child.incarnation == incarnation) {
+                    let id = self.children.get(&department).map(|child| child.id);
+                    if let Some(id) = id {
+                        self.lost(myself, id, true);
+                    }
+                }
+            }
             TenantMsg::Department { settings } => {
                 let department = settings.department_id;
                 self.link.add_department(&settings);
@@ -354,7 +394,15 @@ impl State {
     fn apply(&mut self, myself: &ActorRef<TenantMsg>, command: Command, reply: Option<RosterReplyPort>) {
         let now = self.shared.clock.now();
         let ids = self.shared.ids.clone();
+        // A device that comes or goes is no change anybody was promised: its answer does not wait for Postgres.
+        let at_once = matches!(command, Command::Attach { .. } | Command::Configure { .. });
         match self.core.apply(now, command, &mut || ids.next(now)) {
+            Ok(applied) if at_once => {
+                self.perform(myself, applied.effects, None);
+                if let Some(port) = reply {
+                    let _ = port.send(Ok(applied.reply));
+                }
+            }
             Ok(applied) => self.perform(myself, applied.effects, reply.map(|port| (port, applied.reply))),
             Err(rejection) => {
                 if let Some(port) = reply {
@@ -388,6 +436,9 @@ impl State {
                 Effect::Say(said) => {
                     if let Said::Offered(offer) = &said {
                         self.remember(offer.grant, offer.department_id);
+                        // From the moment both were free for each other to the offer on its way (promise 4).
+                        let met = self.shared.clock.now().since(offer.possible_since);
+                        metrics::histogram!("vez_match_seconds").record(met.as_secs_f64());
                     }
                     self.topics.say(&self.core, &self.shared.hub, said);
                 }
@@ -429,9 +480,14 @@ impl State {
 
     /// Sends an agent's answer to the queue that made the offer.
     fn offer(&mut self, grant: GrantId, user: UserId, decision: Decision, reply: ReplyPort) {
-        let department = self.offers.get(&grant).copied();
-        let Some(child) = department.and_then(|department| self.children.get(&department)) else {
+        // What a life before this one offered is known only while the agent still holds it.
+        let owned = || self.core.owner(grant).map(|(_, department)| department);
+        let Some(department) = self.offers.get(&grant).copied().or_else(owned) else {
             let _ = reply.send(Err(CallError::Rejected(Rejection::OfferExpired)));
+            return;
+        };
+        let Some(child) = self.children.get(&department) else {
+            let _ = reply.send(Err(OVERLOADED));
             return;
         };
         let command = match decision {
@@ -445,46 +501,41 @@ impl State {
         if self.children.contains_key(&department) || !self.link.has_department(department) {
             return;
         }
-        self.begin_queue(myself, department, self.served_until, None);
+        self.begin_queue(myself, department, self.served_until, None, Duration::ZERO);
     }
 
-    /// Starts a life of a queue in a task of its own; it says so by `QueueStarted`.
+    /// Starts a life of a queue in a task of its own; it says so by `QueueStarted`, or the task by `QueueFailed`.
     fn begin_queue(
         &mut self,
         myself: &ActorRef<TenantMsg>,
         department: DepartmentId,
         served_until: Option<Timestamp>,
         condemned: Option<CallId>,
+        pause: Duration,
     ) {
-        if !self.starting.insert(department) {
+        if self.starting.contains_key(&department) {
             return;
         }
-        let (shared, link, tenant_actor) = (self.shared.clone(), self.link.clone(), myself.clone());
-        let day_start = self.day_start;
+        let incarnation = self.shared.next_incarnation();
+        self.starting.insert(department, incarnation);
+        let args = queue::Args {
+            shared: self.shared.clone(),
+            link: self.link.clone(),
+            department,
+            incarnation,
+            tenant_actor: myself.clone(),
+            day_start: self.day_start,
+            served_until,
+            condemned,
+        };
+        let (shared, tenant, myself) = (self.shared.clone(), self.tenant, myself.clone());
         tokio::spawn(async move {
-            loop {
-                // What the life before wrote is committed or refused before the next one reads.
-                shared.persistence.flush(link.tenant).await;
-                let args = queue::Args {
-                    shared: shared.clone(),
-                    link: link.clone(),
-                    department,
-                    incarnation: shared.next_incarnation(),
-                    tenant_actor: tenant_actor.clone(),
-                    day_start,
-                    served_until,
-                    condemned,
-                };
-                match Actor::spawn_linked(None, QueueActor, args, tenant_actor.get_cell()).await {
-                    Ok(_) => return,
-                    Err(error) => {
-                        tracing::warn!(tenant = %link.tenant, %department, %error, "a queue could not start; trying again");
-                        tokio::time::sleep(RESTART_PAUSE).await;
-                        if tenant_actor.get_status() as u8 >= ractor::ActorStatus::Stopping as u8 {
-                            return;
-                        }
-                    }
-                }
+            tokio::time::sleep(pause).await;
+            // What the life before wrote is committed or refused before the next one reads.
+            shared.persistence.flush(tenant).await;
+            if let Err(error) = Actor::spawn_linked(None, QueueActor, args, myself.get_cell()).await {
+                tracing::warn!(%tenant, %department, %error, "a queue could not start; trying again");
+                let _ = myself.cast(TenantMsg::QueueFailed { department, incarnation, served_until });
             }
         });
     }
@@ -499,9 +550,14 @@ impl State {
         self.children.remove(&department);
         self.link.publish_queue(department, None);
         self.apply(myself, Command::QueueStopped { department, incarnation }, None);
-        if !failed {
-            return;
+        if failed {
+            let now = self.shared.clock.now();
+            self.restart(myself, department, Some(now));
         }
+    }
+
+    /// Starts the next life of a queue that failed, without the call that was touched before each of three failures.
+    fn restart(&mut self, myself: &ActorRef<TenantMsg>, department: DepartmentId, served_until: Option<Timestamp>) {
         metrics::counter!("vez_queue_restarts_total").increment(1);
         let now = self.shared.clock.now();
         let panics = self.panics.entry(department).or_default();
@@ -509,13 +565,15 @@ impl State {
         while panics.front().is_some_and(|at| at.plus_seconds(PANICS_WITHIN_SECONDS) < now) {
             panics.pop_front();
         }
+        let again = panics.len() > 1;
         let condemned = if panics.len() >= PANICS_MAX {
             panics.clear();
             self.link.touched(department)
         } else {
             None
         };
-        self.begin_queue(myself, department, Some(now), condemned);
+        let pause = if again { RESTART_PAUSE } else { Duration::ZERO };
+        self.begin_queue(myself, department, served_until, condemned, pause);
     }
 
     /// At the company's midnight every count of the day starts anew.

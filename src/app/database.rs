@@ -18,6 +18,10 @@ use crate::store::{self, StoreError};
 const OWNED_WITHIN: Duration = Duration::from_secs(30);
 /// How often we say that we serve; a crash forgets at most so much.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A database that does not answer by then did not hear us.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
+/// Missed heartbeats in a row before the storage counts as away: one may be a dropped connection.
+const FAILURES_UNTIL_AWAY: u32 = 2;
 /// The heartbeat's place among the reporters of the storage's health; the shards have the low ones.
 const REPORTER: u32 = 63;
 
@@ -79,23 +83,32 @@ impl Database {
     pub fn keep(&self, clock: Clock, health: StorageHealth) -> impl Future<Output = ()> + use<> {
         let ownership = self.ownership.clone();
         async move {
+            let mut failures = 0;
             loop {
                 tokio::time::sleep(HEARTBEAT).await;
-                let beat = if ownership.is_lost() {
-                    ownership.reacquire().await
-                } else {
-                    ownership.heartbeat(clock.now()).await
+                let beat = async {
+                    if ownership.is_lost() {
+                        ownership.reacquire().await
+                    } else {
+                        ownership.heartbeat(clock.now()).await
+                    }
                 };
-                match beat {
-                    Ok(()) => health.report(REPORTER, true),
-                    Err(StoreError::Fenced | StoreError::OwnedElsewhere { .. }) => {
+                match tokio::time::timeout(HEARD_WITHIN, beat).await {
+                    Ok(Ok(())) => {
+                        failures = 0;
+                        health.report(REPORTER, true);
+                    }
+                    Ok(Err(StoreError::Fenced | StoreError::OwnedElsewhere { .. })) => {
                         tracing::error!("another process owns the database; stopping");
                         health.fenced();
                         return;
                     }
-                    Err(error) => {
-                        tracing::debug!(%error, "the database did not hear that we serve");
-                        health.report(REPORTER, false);
+                    missed => {
+                        tracing::debug!(?missed, "the database did not hear that we serve");
+                        failures += 1;
+                        if failures >= FAILURES_UNTIL_AWAY {
+                            health.report(REPORTER, false);
+                        }
                     }
                 }
             }

@@ -63,8 +63,9 @@ impl Queue {
     }
 
     pub(super) fn complete(&mut self, id: CallId, user: UserId, supervisor: bool) -> Result<Reply, Rejection> {
-        if let Some(ended) = self.ended.get(&id) {
-            let same = ended.end_reason == Some(EndReason::Completed) && ended.user_id == Some(user);
+        if let Some((ended, by)) = self.ended.get(&id) {
+            let his = ended.user_id == Some(user) || *by == Some(user);
+            let same = ended.end_reason == Some(EndReason::Completed) && his;
             return if same { Ok(Reply::Call(ended.clone())) } else { Err(Rejection::CallEnded) };
         }
         let call = self.calls.get(&id).ok_or(Rejection::UnknownCall)?;
@@ -111,13 +112,14 @@ impl Queue {
         if let (Some(link), Some(key)) = (call.link_id, &call.join_key) {
             self.join_keys.remove(&(link, key.clone()));
         }
+        self.ended.note(now, id, (call.clone(), by));
+        // The record first: were the slot free before it, a panic between the two would leave it lent twice.
+        self.record(call.clone(), vec![event], Settled::Ended(call.clone()), |_| {});
         if let Some(grant) = held {
             self.grants.remove(&grant);
             let wrap_up_ends_at = call.wrap_up_ends_at;
             self.out.push(Effect::Roster(ToRoster::Ended { grant, call: id, wrap_up_ends_at }));
         }
-        self.ended.note(now, id, call.clone());
-        self.record(call.clone(), vec![event], Settled::Ended(call.clone()), |_| {});
         call
     }
 
@@ -139,7 +141,6 @@ impl Queue {
         if let Some((user, grant)) = had {
             self.exclude(id, user, EXCLUSION_SECONDS);
             self.grants.remove(&grant);
-            self.out.push(Effect::Roster(ToRoster::Ended { grant, call: id, wrap_up_ends_at: None }));
         }
         self.reindex(id);
         let user = had.map(|(user, _)| user);
@@ -148,6 +149,9 @@ impl Queue {
         if let Some(from) = user {
             let settled = Settled::Returned { call: call.clone(), from, reason };
             self.record(call.clone(), vec![event], settled, |_| {});
+        }
+        if let Some((_, grant)) = had {
+            self.out.push(Effect::Roster(ToRoster::Ended { grant, call: id, wrap_up_ends_at: None }));
         }
         if let Some(position) = self.position(id)
             && let Some(open) = self.calls.get_mut(&id)

@@ -82,6 +82,7 @@ impl Queue {
             position_when_offered: position,
             expires_at,
             user: grant.user,
+            possible_since: call.eligible_since.max(grant.ready_since),
         };
         self.grants.insert(grant.grant, id);
         if let Some(call) = self.calls.get_mut(&id) {
@@ -176,12 +177,16 @@ impl Queue {
         }
         self.grants.insert(grant, id);
         self.outcomes.note(now, grant, (user, OfferOutcome::Accepted, None));
-        self.refuse_picks(id, Rejection::AlreadyTaken);
+        let picks = self.calls.get_mut(&id).map(|call| std::mem::take(&mut call.picks)).unwrap_or_default();
+        for pick in &picks {
+            self.picks.remove(&pick.id);
+        }
         self.reindex(id);
         let event = self.event("call_assigned", Some(id), Some(user), data);
         let call = self.changed(id);
         self.record(call.clone(), vec![event], Settled::Assigned(call.clone()), |_| {});
         self.out.push(Effect::Roster(ToRoster::Accepted { grant, call: id }));
+        self.answer_picks(id, user, picks);
         call
     }
 
@@ -293,7 +298,7 @@ impl Queue {
         }
         let until = self.now.plus_seconds(PICK_SECONDS);
         if let Some(call) = self.calls.get_mut(&id) {
-            call.picks.push(Pick { id: pick, by, until });
+            call.picks.push(Pick { id: pick, user, by, until });
         }
         self.picks.insert(pick, id);
         self.reindex(id);
@@ -303,7 +308,11 @@ impl Queue {
 
     fn take_pick_grant(&mut self, pick: PickId, grant: Grant) {
         let found = self.picks.get(&pick).copied().filter(|_| !self.is_frozen());
-        let Some(id) = found else { return self.hand_back(grant.grant, None) };
+        let Some(id) = found else {
+            // The pick is over, but what goes back must not say that nobody here waits for this agent.
+            let rank = self.best_for(grant.user, &grant.skills).map(|(rank, _)| rank);
+            return self.hand_back(grant.grant, rank);
+        };
         let by = self.calls.get(&id).and_then(|c| c.picks.iter().find(|p| p.id == pick)).map(|p| p.by);
         self.drop_pick(id, pick);
         if self.calls.get(&id).is_some_and(|call| call.offer.is_some()) {
@@ -334,6 +343,15 @@ impl Queue {
         self.reindex(id);
     }
 
+    /// The call was taken: the same agent asking twice hears the same, everybody else that he was too late.
+    fn answer_picks(&mut self, id: CallId, taker: UserId, picks: Vec<Pick>) {
+        for pick in picks {
+            let result = if pick.user == taker { Ok(id) } else { Err(Rejection::AlreadyTaken) };
+            self.out.push(Effect::Roster(ToRoster::PickDropped { pick: pick.id }));
+            self.out.push(Effect::Answer { pick: pick.id, result });
+        }
+    }
+
     /// Answers every hand-pick of a call with a refusal.
     pub(super) fn refuse_picks(&mut self, id: CallId, reason: Rejection) {
         let picks = self.calls.get_mut(&id).map(|call| std::mem::take(&mut call.picks)).unwrap_or_default();
@@ -343,9 +361,13 @@ impl Queue {
     }
 
     fn give_up_pick(&mut self, pick: PickId, reason: Rejection) {
+        self.answer_pick(pick, Err(reason));
+    }
+
+    fn answer_pick(&mut self, pick: PickId, result: Result<CallId, Rejection>) {
         self.picks.remove(&pick);
         self.out.push(Effect::Roster(ToRoster::PickDropped { pick }));
-        self.out.push(Effect::Answer { pick, result: Err(reason) });
+        self.out.push(Effect::Answer { pick, result });
     }
 
     /// Gives up the hand-picks of a call whose deadline has come.

@@ -65,6 +65,7 @@ impl Queue {
                 held.push(HeldGrant { grant, user, call: id });
             }
             queue.calls.insert(id, Box::new(call));
+            queue.keep_waiting_for_a_grace(id);
             queue.reindex(id);
         }
         held.sort_by_key(|held| held.grant);

@@ -1,10 +1,14 @@
 //! Owns what happens after every command: what fell due is done, the roster hears the demand, waiting customers hear
 //! their places. Handlers never do these themselves.
 
+use std::time::Duration;
+
 use super::effect::Effect;
 use super::event::ReturnReason;
 use super::exchange::{Demand, DemandSet, ToRoster, WithdrawReason};
+use super::lifecycle::{ACTIVE_AGENT_GRACE_SECONDS, ASSIGNED_AGENT_GRACE_SECONDS};
 use super::state::Queue;
+use super::waiting::POLL_PRESENT_SECONDS;
 use crate::domain::call::{EndReason, OfferOutcome, Phase};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::CallId;
@@ -113,25 +117,37 @@ impl Queue {
         let ids: Vec<CallId> = self.calls.keys().copied().collect();
         for id in ids {
             if let Some(call) = self.calls.get_mut(&id) {
-                call.present_until = call.present_until + gap;
+                // Polls go on during an outage, so a sign of life lasts from then, not from before it.
+                call.present_until = (call.present_until + gap).min(now.plus_seconds(POLL_PRESENT_SECONDS));
                 call.wait_from = call.wait_from + gap;
-                call.grace_until = call.grace_until.map(|at| (at + gap).max(now.plus_seconds(grace)));
-                call.start_by = call.start_by.map(|at| at + gap);
-                call.agent_lost_until = call.agent_lost_until.map(|at| {
-                    let own = match call.snapshot.phase {
-                        Phase::Active => super::lifecycle::ACTIVE_AGENT_GRACE_SECONDS,
-                        _ => super::lifecycle::ASSIGNED_AGENT_GRACE_SECONDS,
-                    };
-                    (at + gap).max(now.plus_seconds(own))
+                call.grace_until = call.grace_until.map(|_| now.plus_seconds(grace));
+                call.start_by = call.start_by.map(|at| (at + gap).max(now.plus_seconds(ASSIGNED_AGENT_GRACE_SECONDS)));
+                call.agent_lost_until = call.agent_lost_until.map(|_| {
+                    now.plus_seconds(match call.snapshot.phase {
+                        Phase::Active => ACTIVE_AGENT_GRACE_SECONDS,
+                        _ => ASSIGNED_AGENT_GRACE_SECONDS,
+                    })
                 });
                 for exclusion in &mut call.snapshot.exclusions {
                     exclusion.until_micros += i64::try_from(gap.as_micros()).unwrap_or(0);
                 }
             }
+            self.keep_waiting_for_a_grace(id);
             self.reindex(id);
         }
         self.demand_version += 1;
         self.demand_changed = true;
+    }
+
+    /// After a time without service no wait limit ends a call before the grace has passed: its customer had no chance to
+    /// be served meanwhile, and of several such times only the last one's length is known.
+    pub(super) fn keep_waiting_for_a_grace(&mut self, id: CallId) {
+        let grace = u64::from(self.settings.reconnect_grace_seconds);
+        let Some(most) = self.settings.max_wait_seconds else { return };
+        let earliest = self.now.plus_seconds(grace) - Duration::from_secs(u64::from(most));
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.wait_from = call.wait_from.max(earliest);
+        }
     }
 
     fn withdraw_all_offers(&mut self) {

@@ -21,6 +21,9 @@ use crate::domain::record::{Entry, RecordEvent};
 pub const JOIN_PRESENT_SECONDS: u64 = 10;
 /// A status poll keeps the customer present for so long.
 pub const POLL_PRESENT_SECONDS: u64 = 30;
+/// `leave` asks for another agent while the present one is away, else it gives the place up. Sent again within this (a
+/// retry, a second tap), the same wish must not cost the place it just kept.
+pub const LEAVE_AGAIN_SECONDS: u64 = 5;
 /// Devices of one customer's call kept track of; a socket beyond them does not add to presence.
 const DEVICES_MAX: usize = 16;
 
@@ -33,6 +36,9 @@ impl Queue {
         }
         if !self.settings.active {
             return Err(Rejection::DepartmentInactive);
+        }
+        if new.link_id.is_some_and(|link| self.cancelled_links.get(&link).is_some()) {
+            return Err(Rejection::LinkCancelled);
         }
         let size_max = self.settings.max_queue_size.unwrap_or(QUEUE_SIZE_MAX);
         if self.line.len() >= size_max {
@@ -173,12 +179,19 @@ impl Queue {
     }
 
     pub(super) fn leave(&mut self, id: CallId) -> Result<Reply, Rejection> {
-        if let Some(ended) = self.ended.get(&id) {
+        if let Some((ended, _)) = self.ended.get(&id) {
             return Ok(Reply::Call(ended.clone()));
         }
-        let call = self.calls.get(&id).ok_or(Rejection::UnknownCall)?;
+        let now = self.now;
+        let call = self.calls.get_mut(&id).ok_or(Rejection::UnknownCall)?;
+        if call.asked_back_at.is_some_and(|at| at.plus_seconds(LEAVE_AGAIN_SECONDS) > now) {
+            return Ok(Reply::Call(Arc::new(call.snapshot.clone())));
+        }
         let call = match (call.snapshot.phase, call.agent_lost_until.is_some()) {
-            (Phase::Assigned | Phase::Active, true) => self.return_to_line(id, ReturnReason::CustomerAsked),
+            (Phase::Assigned | Phase::Active, true) => {
+                call.asked_back_at = Some(now);
+                self.return_to_line(id, ReturnReason::CustomerAsked)
+            }
             (Phase::Active, false) => return Err(Rejection::WrongState),
             _ => self.end(id, EndReason::Left, None),
         };
@@ -191,7 +204,7 @@ impl Queue {
         reason: EndReason,
         by: Option<UserId>,
     ) -> Result<Reply, Rejection> {
-        if let Some(ended) = self.ended.get(&id) {
+        if let Some((ended, _)) = self.ended.get(&id) {
             return if ended.end_reason == Some(reason) {
                 Ok(Reply::Call(ended.clone()))
             } else {
@@ -217,6 +230,7 @@ impl Queue {
         for id in through {
             self.end(id, EndReason::LinkCancelled, None);
         }
+        self.cancelled_links.note(self.now, link, ());
         Ok(Reply::Done)
     }
 

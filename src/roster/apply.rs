@@ -84,11 +84,19 @@ impl Roster {
                 let left: Vec<DepartmentId> =
                     agent.profile.departments.difference(&profile.departments).copied().collect();
                 let skilled = agent.profile.skills != profile.skills;
+                agent.slots_max = agent.slots.len().max(usize::from(profile.capacity));
                 agent.profile = profile;
                 agent.removed = false;
+                // His name or departments may show elsewhere now.
+                agent.shown = None;
                 // New skills or memberships make every hand-back of his stale.
                 let all: Vec<DepartmentId> = agent.profile.departments.iter().copied().collect();
                 if skilled {
+                    for slot in &mut agent.slots {
+                        if let Slot::Granted { stale, .. } = slot {
+                            *stale = true;
+                        }
+                    }
                     for department in all {
                         if let Some(desk) = self.desks.get_mut(&department) {
                             desk.backs.remove(&user);
@@ -109,6 +117,7 @@ impl Roster {
             }
         }
         self.reindex(user);
+        self.forget_if_gone(user);
     }
 
     fn department(&mut self, department: DepartmentId, strategy: RoutingStrategy) {
@@ -136,12 +145,13 @@ impl Roster {
         let now = self.now;
         let agent = self.agents.get_mut(&user).filter(|agent| !agent.removed).ok_or(Rejection::UnknownAgent)?;
         let busy = agent.slots.iter().any(|slot| !matches!(slot, Slot::Granted { .. }));
+        // Whatever is chosen for whenever: somebody is there again, so nothing is held back any more.
+        agent.held = None;
+        agent.misses = 0;
         if after_call && busy {
             agent.after_call = Some(intent.clone());
         } else {
             agent.after_call = None;
-            agent.held = None;
-            agent.misses = 0;
             self.take_intent(user, intent.clone());
         }
         let data = json!({

@@ -42,6 +42,8 @@ pub enum Slot {
         department: DepartmentId,
         pick: Option<PickId>,
         offer: Option<Arc<Offer>>,
+        /// His skills changed since: what a hand-back says of him is stale.
+        stale: bool,
     },
     Running {
         grant: GrantId,
@@ -94,6 +96,8 @@ pub struct Agent {
     /// His running calls depend on his lease: he had one when he worked last. Work taken by REST alone does not.
     pub(super) bound: bool,
     pub(super) slots: Vec<Slot>,
+    /// The most slots he may use: his capacity, or what he used when it was lowered under him.
+    pub(super) slots_max: usize,
     pub(super) idle: IdleClock,
     pub(super) rotation: i64,
     pub(super) calls_today: i32,
@@ -104,6 +108,8 @@ pub struct Agent {
     pub(super) unrecorded: bool,
     indexed: Vec<(DepartmentId, ReadyKey)>,
     deadline: Option<Timestamp>,
+    /// Since when he may be offered a call.
+    pub(super) ready_since: Timestamp,
     /// What presence last showed, to tell only changes.
     pub(super) shown: Option<(Activity, Intent, Option<Held>)>,
 }
@@ -114,6 +120,7 @@ pub type ReadyKey = (i64, i64, UserId);
 impl Agent {
     pub(super) fn new(profile: Profile, now: Timestamp) -> Self {
         Self {
+            slots_max: usize::from(profile.capacity),
             profile,
             intent: Intent::plain(AgentStatus::Offline),
             intent_since: now,
@@ -133,6 +140,7 @@ impl Agent {
             unrecorded: false,
             indexed: Vec::new(),
             deadline: None,
+            ready_since: now,
             shown: None,
         }
     }
@@ -388,6 +396,19 @@ impl Roster {
         self.desks.get(&department).map(|desk| desk.staff).unwrap_or_default()
     }
 
+    /// Whether Postgres is away.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen_since.is_some()
+    }
+
+    /// Whether a slot is lent to that department's queue, or may be: such a queue must not be put to rest.
+    pub fn lends_to(&self, department: DepartmentId) -> bool {
+        self.agents.values().flat_map(|agent| &agent.slots).any(|slot| match slot {
+            Slot::Granted { department: at, .. } | Slot::Running { department: at, .. } => *at == department,
+            Slot::WrapUp { .. } => false,
+        })
+    }
+
     /// Granted and running slots of the whole company.
     pub fn slots_in_use(&self) -> u32 {
         self.grants.len() as u32
@@ -415,6 +436,7 @@ impl Roster {
     /// Brings every index in line with the agent as he is now, and notes him for the rounds of `settle`.
     pub(super) fn reindex(&mut self, user: UserId) {
         let Some(agent) = self.agents.get_mut(&user) else { return };
+        agent.slots_max = agent.slots_max.min(agent.slots.len()).max(usize::from(agent.profile.capacity));
         let runs = agent.slots.iter().any(|slot| matches!(slot, Slot::Running { .. }));
         let bound = agent.lease != Lease::Lost || (agent.bound && runs);
         if agent.bound != bound {
@@ -439,6 +461,9 @@ impl Roster {
                 if let Some(desk) = self.desks.get_mut(department) {
                     desk.ready.insert(*key);
                 }
+            }
+            if agent.indexed.is_empty() {
+                agent.ready_since = self.now;
             }
             agent.indexed = wanted;
         }

@@ -20,6 +20,9 @@ pub const HANDLE_SAMPLES: i64 = 50;
 /// An answer within this many seconds is in time (the usual 80/20 service level).
 pub const IN_TIME_SECONDS: i64 = 20;
 
+/// Whoever gave up sooner did not really wait.
+pub const SHORT_ABANDON_SECONDS: i64 = 5;
+
 /// What a tenant is rebuilt from.
 #[derive(Clone, Debug)]
 pub struct TenantState {
@@ -62,12 +65,14 @@ pub struct QueueState {
 /// Counts of the calls that ended since the day began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndedToday {
-    /// Accepted within [`IN_TIME_SECONDS`].
+    /// Started today, and accepted within [`IN_TIME_SECONDS`].
     pub answered_in_time: i64,
-    /// Accepted at all.
+    /// Started today for the first time.
     pub answered: i64,
-    /// Ended `missed` without having been accepted.
+    /// The customer gave up or ran out of time before anybody spoke to him.
     pub abandoned: i64,
+    /// Of these, sooner than [`SHORT_ABANDON_SECONDS`].
+    pub abandoned_short: i64,
     /// The waits of those accepted, summed, in seconds.
     pub answered_wait_seconds: i64,
 }
@@ -85,13 +90,13 @@ pub async fn tenants_to_restore(store: &Store, now: Timestamp) -> Result<Vec<Ten
     Ok(ids.into_iter().map(TenantId).collect())
 }
 
-/// The departments of a tenant that have open calls.
-pub async fn departments_with_open_calls(store: &Store, tenant: TenantId) -> Result<Vec<DepartmentId>> {
+/// Every open call of a tenant and the department it is in.
+pub async fn open_call_ids(store: &Store, tenant: TenantId) -> Result<Vec<(CallId, DepartmentId)>> {
     let mut tx = store.tenant_tx(tenant).await?;
-    let ids = sqlx::query_scalar!("SELECT DISTINCT department_id FROM calls WHERE tenant_id = $1 AND open", tenant.0)
+    let rows = sqlx::query!("SELECT id, department_id FROM calls WHERE tenant_id = $1 AND open", tenant.0)
         .fetch_all(&mut *tx)
         .await?;
-    Ok(ids.into_iter().map(DepartmentId).collect())
+    Ok(rows.into_iter().map(|row| (CallId(row.id), DepartmentId(row.department_id))).collect())
 }
 
 /// A tenant; `None` when there is none.
@@ -136,16 +141,23 @@ pub async fn queue(
     .fetch_all(&mut *tx)
     .await?;
     let ended = sqlx::query!(
-        "SELECT count(*) FILTER (WHERE accepted_at < inserted_at + make_interval(secs => $4)) AS \"answered_in_time!\",
-                count(accepted_at) AS \"answered!\",
-                count(*) FILTER (WHERE accepted_at IS NULL AND status = 'missed') AS \"abandoned!\",
-                COALESCE(sum(floor(extract(epoch FROM accepted_at - inserted_at))), 0)::bigint AS \"wait!\"
-         FROM calls WHERE tenant_id = $1 AND department_id = $2 AND completed_at >= $3",
+        "SELECT count(*) FILTER (WHERE started_at >= $3 AND accepted_at < inserted_at + make_interval(secs => $4))
+                    AS \"answered_in_time!\",
+                count(*) FILTER (WHERE started_at >= $3) AS \"answered!\",
+                count(*) FILTER (WHERE completed_at >= $3 AND started_at IS NULL AND end_reason IN
+                    ('left', 'abandoned', 'never_connected', 'timed_out')) AS \"abandoned!\",
+                count(*) FILTER (WHERE completed_at >= $3 AND started_at IS NULL AND end_reason IN
+                    ('left', 'abandoned', 'never_connected', 'timed_out')
+                    AND completed_at < inserted_at + make_interval(secs => $5)) AS \"abandoned_short!\",
+                COALESCE(sum(floor(extract(epoch FROM accepted_at - inserted_at)))
+                    FILTER (WHERE started_at >= $3), 0)::bigint AS \"wait!\"
+         FROM calls WHERE tenant_id = $1 AND department_id = $2 AND (completed_at >= $3 OR open)",
         tenant.0,
         department.0,
         day_start.to_utc(),
         // Whole seconds are counted, so all of the last one is in time.
-        (IN_TIME_SECONDS + 1) as f64
+        (IN_TIME_SECONDS + 1) as f64,
+        SHORT_ABANDON_SECONDS as f64
     )
     .fetch_one(&mut *tx)
     .await?;
@@ -153,6 +165,7 @@ pub async fn queue(
         answered_in_time: ended.answered_in_time,
         answered: ended.answered,
         abandoned: ended.abandoned,
+        abandoned_short: ended.abandoned_short,
         answered_wait_seconds: ended.wait,
     };
     Ok(Some(QueueState { settings, calls, handle_seconds, ended_today }))
