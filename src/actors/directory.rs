@@ -20,6 +20,7 @@ use super::tenant::{self, TenantActor, TenantMsg};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::department::Settings;
 use crate::domain::ids::{CallId, DepartmentId, IdSource, TenantId};
+use crate::domain::rules::Rules;
 use crate::live::hub::Hub;
 use crate::queue::Command;
 use crate::store::{Store, StoreError, restore};
@@ -58,6 +59,7 @@ pub struct Parts {
     pub epoch: i64,
     /// When the process before us last served.
     pub served_until: Option<Timestamp>,
+    pub rules: Rules,
     pub probes: Probes,
 }
 
@@ -69,6 +71,7 @@ pub(super) struct Shared {
     pub ids: IdSource,
     pub persistence: Persistence,
     pub health: StorageHealth,
+    pub rules: Rules,
     pub probes: Probes,
     epoch: i64,
     lives: AtomicU64,
@@ -232,6 +235,7 @@ impl System {
             ids: parts.ids,
             persistence: parts.persistence,
             health: parts.health,
+            rules: parts.rules,
             probes: parts.probes,
             epoch: parts.epoch,
             lives: AtomicU64::new(1),

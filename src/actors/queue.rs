@@ -145,9 +145,10 @@ impl State {
         let Args { shared, link, department, incarnation, tenant_actor, day_start, served_until, condemned } = args;
         let tenant = link.tenant;
         let floor = link.joined_floor();
-        let (restored, today) = load::queue(&shared.store, tenant, department, day_start, floor, served_until)
+        let (mut restored, today) = load::queue(&shared.store, tenant, department, day_start, floor, served_until)
             .await?
             .ok_or_else(|| format!("department {department} is gone"))?;
+        restored.settings.rules = shared.rules;
         let now = shared.clock.now();
         let view = View::restore(restored.calls.iter(), today);
         let (core, effects) = Queue::restore(restored, now);

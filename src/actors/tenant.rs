@@ -233,7 +233,8 @@ impl State {
         }
         let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy)).collect();
         let agents = agents.into_iter().map(|agent| load::since_midnight(agent, day_start));
-        let (core, effects) = Roster::restore(strategies, agents, concurrent_calls_max, served_until, now);
+        let (core, effects) =
+            Roster::restore(strategies, agents, concurrent_calls_max, shared.rules, served_until, now);
         let topics = StaffTopics::new(link.tenant, incarnation, &departments);
         let mut state = State {
             timer: Timer::new(shared.clock.clone()),
@@ -331,7 +332,8 @@ impl State {
                     }
                 }
             }
-            TenantMsg::Department { settings } => {
+            TenantMsg::Department { mut settings } => {
+                settings.rules = self.shared.rules;
                 let department = settings.department_id;
                 self.link.add_department(&settings);
                 self.topics.department(&settings);

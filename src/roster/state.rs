@@ -11,12 +11,9 @@ use crate::domain::clock::Timestamp;
 use crate::domain::department::RoutingStrategy;
 use crate::domain::ids::{CallId, DepartmentId, DeviceId, GrantId, PickId, UserId};
 use crate::domain::role::Role;
+use crate::domain::rules::Rules;
 use crate::queue::exchange::{Demand, Offer, Staff};
 
-/// A lease without a device is lost after so long (RULES.md, "Agents: five facts").
-pub const LEASE_SECONDS: u64 = 15;
-/// Offers missed in a row before the system holds further ones back.
-pub const MISSES_MAX: u8 = 3;
 /// Slots one agent may have.
 pub const CAPACITY_MAX: u8 = 20;
 
@@ -349,6 +346,7 @@ pub struct Roster {
     pub(super) rotation: i64,
     /// Most granted and running slots at once, by the company's plan.
     pub(super) concurrent_calls_max: Option<u32>,
+    pub(super) rules: Rules,
     /// Demand was left unmet because the plan's bound was reached.
     pub(super) held_by_plan: bool,
     pub(super) frozen_since: Option<Timestamp>,
@@ -368,6 +366,7 @@ impl Roster {
             deadlines: BTreeSet::new(),
             rotation: 0,
             concurrent_calls_max,
+            rules: Rules::default(),
             held_by_plan: false,
             frozen_since: None,
             dirty_agents: BTreeSet::new(),

@@ -366,6 +366,8 @@ impl World {
             let before = this.books.slots.insert(user, used).unwrap_or(0);
             let most = usize::from(agent.profile().capacity).max(before);
             ensure(used <= most, "nobody_is_over_capacity", || format!("{agent:?}"))?;
+            let ever = this.agents.get(&user).map_or(usize::MAX, |truth| usize::from(truth.capacity_most));
+            ensure(used <= ever, "nobody_is_over_capacity", || format!("{agent:?}"))?;
         }
         Ok(())
     }
@@ -504,6 +506,11 @@ impl World {
 impl Books {
     pub fn forget_lost_joins(&mut self, last: Option<Timestamp>) {
         self.last_join = last.unwrap_or_default();
+    }
+
+    /// What the record says an agent has, he has; only from there on his slots may not grow beyond his capacity.
+    pub fn forget_slots(&mut self, roster: &vez::roster::Roster) {
+        self.slots = roster.agents().map(|agent| (agent.profile().user_id, agent.slots().len())).collect();
     }
 
     fn outcome(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use vez::domain::call::Phase;
 use vez::domain::ids::DepartmentId;
+use vez::domain::rules::Rules;
 use vez::queue::Queue;
 use vez::queue::restore::Restored;
 use vez::queue::view::{Today, View};
@@ -275,9 +276,10 @@ impl World {
             })
             .collect();
         let departments: Vec<_> = this.departments.iter().map(|(id, (s, _))| (*id, s.routing_strategy)).collect();
-        let (roster, effects) = Roster::restore(departments, agents, this.plan, served_until, now);
+        let (roster, effects) = Roster::restore(departments, agents, this.plan, Rules::default(), served_until, now);
         // Joins that were lost promised nothing.
         this.books.forget_lost_joins(this.store.last_join);
+        this.books.forget_slots(&roster);
         this.roster = Some(RosterShell { roster, timer: None, held: Default::default(), last_ticket: 0 });
         self.say(|| format!("t{tenant} starts, unserved for {gap:?}"));
         self.tally.note("tenants started");

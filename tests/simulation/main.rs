@@ -55,6 +55,7 @@ fn every_seed_keeps_every_invariant() {
             println!("{line}");
         }
         println!("{}", world.tally);
+        println!("{:>10} most messages until the mailboxes were empty", world.most_messages);
         assert_eq!(outcome, Ok(()), "seed {seed}");
         return;
     }
@@ -64,6 +65,7 @@ fn every_seed_keeps_every_invariant() {
     let failed = AtomicUsize::new(0);
     let first = Mutex::new(None::<(u64, String)>);
     let tally = Mutex::new(world::Tally::default());
+    let most = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -75,6 +77,7 @@ fn every_seed_keeps_every_invariant() {
                     }
                     let (outcome, world) = run(seed, steps, false);
                     tally.lock().unwrap().add(&world.tally);
+                    most.fetch_max(world.most_messages, Ordering::Relaxed);
                     if let Err(text) = outcome {
                         failed.fetch_add(1, Ordering::Relaxed);
                         println!("seed {seed}: {}", text.chars().take(600).collect::<String>());
@@ -88,6 +91,7 @@ fn every_seed_keeps_every_invariant() {
         }
     });
     println!("{}", tally.lock().unwrap());
+    println!("{:>10} most messages until all mailboxes were empty", most.load(Ordering::Relaxed));
     if let Some((seed, text)) = first.into_inner().unwrap() {
         let (_, world) = run(seed, steps, true);
         let from = world.trace.len().saturating_sub(TRACE_LINES);

@@ -92,6 +92,7 @@ impl World {
             return self.unheard(tenant, request);
         }
         let before = self.before_queue(tenant, department, &command);
+        let again = (request.is_some() && self.dice.chance(40)).then(|| command.clone());
         self.say(|| format!("t{tenant} {department} <- {command:?}"));
         self.tally.note("commands to queues");
         let Some(shell) = self.queue_mut(tenant, department) else { return Ok(()) };
@@ -121,11 +122,52 @@ impl World {
             self.queue_dies(tenant, department)?;
             return self.unheard(tenant, request);
         }
+        if let Some(again) = again {
+            self.apply_again(tenant, department, again, &applied.reply)?;
+        }
         if let (Some(request), false) = (request, matches!(applied.reply, Reply::Deferred)) {
             self.hold_queue(tenant, department, request, Answer::Queue(Ok(applied.reply)))?;
         }
         self.arm_queue(tenant, department);
         self.check_queue(tenant, department)
+    }
+
+    /// The same command of the same party, at once: it hears the same, and nothing changes.
+    fn apply_again(
+        &mut self,
+        tenant: usize,
+        department: DepartmentId,
+        command: vez::queue::Command,
+        first: &Reply,
+    ) -> Result<(), Broken> {
+        use vez::queue::Command::{Join, LinkCancelled, Pick};
+        let keyed = !matches!(&command, Join(new) if new.join_key.is_none());
+        if !keyed || matches!(command, Pick { .. } | LinkCancelled { .. }) {
+            return Ok(());
+        }
+        let now = self.clock();
+        self.say(|| format!("    again: {command:?}"));
+        let text = format!("{command:?}");
+        let Some(shell) = self.queue_mut(tenant, department) else { return Ok(()) };
+        let applied = shell.queue.apply(now, command);
+        let same = match (&applied, first) {
+            (Ok(applied), first) => {
+                let recorded = applied.effects.iter().any(|effect| matches!(effect, Effect::Record { .. }));
+                let told = match (&applied.reply, first) {
+                    (Reply::Call(one), Reply::Call(other)) => one.id == other.id && one.version == other.version,
+                    (Reply::Joined { call: one, .. }, Reply::Joined { call: other, .. }) => one.id == other.id,
+                    (Reply::Done, Reply::Done) => true,
+                    _ => false,
+                };
+                told && !recorded
+            }
+            (Err(_), _) => false,
+        };
+        ensure(same, "the_same_command_twice_means_once", || format!("{text}: {first:?}, then {applied:?}"))?;
+        for effect in applied.map(|applied| applied.effects).unwrap_or_default() {
+            self.perform_queue(tenant, department, effect)?;
+        }
+        Ok(())
     }
 
     pub fn arm_queue(&mut self, tenant: usize, department: DepartmentId) {

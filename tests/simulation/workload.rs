@@ -13,7 +13,7 @@ use crate::clients::{Asked, ClientAct, Request};
 use crate::world::{Event, World, profile, settings};
 
 /// How long the calm at the end lasts at most, in seconds of the simulated world.
-const CALM_SECONDS: u64 = 1_200;
+const CALM_SECONDS: u64 = 6_000;
 
 impl World {
     /// One step: somebody does something, or something breaks.
