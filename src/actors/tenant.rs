@@ -138,6 +138,7 @@ impl State {
             }
         }
         let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy)).collect();
+        let agents = agents.into_iter().map(|agent| load::since_midnight(agent, day_start));
         let (core, effects) =
             Roster::restore(strategies, agents, concurrent_calls_max, shared.rules, served_until, now);
         let topics = StaffTopics::new(link.tenant, incarnation, &departments);
