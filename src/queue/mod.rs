@@ -40,6 +40,8 @@ pub mod rejection;
 pub mod restore;
 mod settle;
 pub mod state;
+#[cfg(test)]
+pub(crate) mod tests;
 pub mod view;
 pub mod wait;
 pub mod waiting;
