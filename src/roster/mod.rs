@@ -23,6 +23,8 @@ pub mod invariants;
 mod restore;
 mod slots;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 pub use effect::{Applied, Command, Effect, Reply};
 pub use state::Roster;
