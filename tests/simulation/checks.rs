@@ -124,7 +124,10 @@ impl World {
                     .collect();
             }
             Command::Attach { call, .. } | Command::Detach { call, .. } | Command::Poll { call } => {
-                before.sign_of = Some(*call);
+                // Whoever is away already shows nothing by going once more.
+                let goes = matches!(command, Command::Detach { .. });
+                let present = queue.call(*call).is_some_and(|call| call.is_present());
+                before.sign_of = (!goes || present).then_some(*call);
             }
             Command::Configure(_) => before.configures = true,
             Command::Tick | Command::Roster(_) | Command::Freeze | Command::Thaw => {}
