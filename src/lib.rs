@@ -1,6 +1,6 @@
 //! Vez: a real-time call-queue service. Customers wait in a live line, agents are pushed the next one.
 //!
-//! The modules stand in the order of the layers: each imports only what is above it (`tests/tidy.rs` holds that).
+//! Owns: the list of modules. A module imports only modules listed above it; `tests/tidy.rs` holds the order.
 
 pub mod domain;
 
@@ -19,5 +19,13 @@ pub mod live;
 pub mod auth;
 
 pub mod store;
+
+pub mod actors;
+
+pub mod ws;
+
+pub mod http;
+
+pub mod app;
 
 pub mod cli;

@@ -3,9 +3,25 @@
 //! Owns: one function for each command, which builds what it needs and says on the standard output what it did.
 //! Must not: hold rules; those live in the layers above.
 
-use anyhow::bail;
+use std::io::Write as _;
 
-use super::{Cli, Command, Demo, Migrate, Serve, TenantCommand, TenantCreate, UserCommand, UserCreate};
+use anyhow::{Context as _, bail};
+
+use super::{Cli, Command, Demo, Migrate, Serve, TenantCommand, TenantCreate, UserCommand, UserCreate, demo};
+use crate::app::{App, Parts};
+use crate::auth::Passwords;
+use crate::config;
+use crate::domain::clock::Clock;
+use crate::domain::ids::{DepartmentId, IdSource, TenantId, UserId};
+use crate::shutdown::Shutdown;
+use crate::store::{Page, Sort, Store, StoreError, departments, migrate, tenants, users};
+
+/// How long stopping may take in all before the process ends anyway (the promise at SIGTERM is ten seconds).
+const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(9);
+/// The shortest password a person may have.
+const PASSWORD_CHARS_MIN: usize = 8;
+/// Random bytes of a made password.
+const PASSWORD_BYTES: usize = 12;
 
 /// Does what was asked.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
@@ -18,27 +34,186 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
+/// Says something on the standard output; whoever closed it is not served any less.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
 /// Serves until SIGTERM or Ctrl-C.
-async fn serve_until_stopped(_serve: Serve) -> anyhow::Result<()> {
-    bail!("not wired yet")
+async fn serve_until_stopped(serve: Serve) -> anyhow::Result<()> {
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    let app = App::start(serve.config, Parts::real()).await?;
+    say(&format!("Vez listens on http://{}", app.addr));
+    until_stopped(app, &shutdown).await
 }
 
 /// Makes the demonstration company once, writes `demo.json`, prints what to open, serves.
-async fn serve_demo(_demo: Demo) -> anyhow::Result<()> {
-    bail!("not wired yet")
+async fn serve_demo(demo: Demo) -> anyhow::Result<()> {
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    let data_dir = demo.config.database.data_dir.clone();
+    let public_url = demo.config.server.public_url.clone();
+    let app = App::start(demo.config, Parts::real()).await?;
+    let seeded = demo::seed(&app, demo.agents, &data_dir, public_url.as_deref()).await;
+    match seeded {
+        Ok(text) => say(&text),
+        Err(error) => {
+            app.shutdown().await;
+            return Err(error);
+        }
+    }
+    until_stopped(app, &shutdown).await
+}
+
+async fn until_stopped(app: App, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let fenced = tokio::select! {
+        () = shutdown.soft().cancelled() => false,
+        () = app.fenced() => true,
+    };
+    tokio::select! {
+        stopped = tokio::time::timeout(STOP_WITHIN, app.shutdown()) => {
+            if stopped.is_err() {
+                bail!("stopping took longer than {} s; what was acknowledged is in the record", STOP_WITHIN.as_secs());
+            }
+        }
+        () = shutdown.hard().cancelled() => bail!("stopped at once, as asked by the second signal"),
+    }
+    if fenced {
+        bail!("another process has taken the database; this one wrote nothing since");
+    }
+    Ok(())
 }
 
 /// Applies migrations and exits.
-async fn bring_up_to_date(_migrate: Migrate) -> anyhow::Result<()> {
-    bail!("not wired yet")
+async fn bring_up_to_date(command: Migrate) -> anyhow::Result<()> {
+    let (embedded, options) = crate::app::connect(&command.database).await?;
+    let done = migrate(&options).await.context("cannot bring the database up to date");
+    if let Some(embedded) = embedded {
+        embedded.stop().await;
+    }
+    done?;
+    say("The database is up to date.");
+    Ok(())
+}
+
+/// Opens the database, does `work` on its store, closes it.
+async fn on_store<T>(
+    config: &config::Database,
+    work: impl AsyncFnOnce(&Store, &Clock, &IdSource) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let (clock, ids) = (Clock::system(), IdSource::random());
+    let (embedded, options) = crate::app::connect(config).await?;
+    let done = async {
+        migrate(&options).await.context("cannot bring the database up to date")?;
+        let store = Store::connect(options, 2, 1).await?;
+        let done = work(&store, &clock, &ids).await;
+        store.close().await;
+        done
+    };
+    let done = done.await;
+    if let Some(embedded) = embedded {
+        embedded.stop().await;
+    }
+    done
 }
 
 /// Makes a company.
-async fn create_tenant(_tenant: TenantCreate) -> anyhow::Result<()> {
-    bail!("not wired yet")
+async fn create_tenant(command: TenantCreate) -> anyhow::Result<()> {
+    let well_formed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if command.slug.is_empty() || command.slug.len() > 63 || !command.slug.chars().all(well_formed) {
+        bail!("--slug takes 1 to 63 lower-case letters, digits and hyphens");
+    }
+    let plan = tenants::Plan::parse(&command.plan)
+        .context("--plan takes free, basic, advanced, professional or enterprise")?;
+    let time_zone: chrono_tz::Tz =
+        command.zone.parse().ok().context("--zone takes an IANA name such as America/Sao_Paulo")?;
+    let slug = command.slug.clone();
+    let tenant = on_store(&command.database, async |store, clock, ids| {
+        let now = clock.now();
+        let new = tenants::NewTenant { id: ids.next(now), slug: command.slug, name: command.name, plan, time_zone };
+        Ok(tenants::create(store, new, now).await)
+    })
+    .await?;
+    match tenant {
+        Ok(tenant) => {
+            say(&format!("Made the company {:?} ({}).", tenant.slug, tenant.id));
+            Ok(())
+        }
+        Err(StoreError::Conflict { .. }) => bail!("there is a company {slug:?} already"),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Makes somebody who can log in.
-async fn create_user(_user: UserCreate) -> anyhow::Result<()> {
-    bail!("not wired yet")
+async fn create_user(command: UserCreate) -> anyhow::Result<()> {
+    let given = match (&command.password, &command.password_file) {
+        (Some(password), _) => Some(password.expose().to_owned()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+            Some(text.lines().next().unwrap_or_default().to_owned())
+        }
+        (None, None) => None,
+    };
+    let made = given.is_none();
+    if given.as_ref().is_some_and(|password| password.chars().count() < PASSWORD_CHARS_MIN) {
+        bail!("a password has at least {PASSWORD_CHARS_MIN} characters");
+    }
+    if !command.email.contains('@') {
+        bail!("--email takes an address such as ana@acme.example");
+    }
+    let email = command.email.clone();
+    let password = on_store(&command.database, async |store, clock, ids| {
+        let now = clock.now();
+        let tenant = tenants::by_slug(store, &command.tenant)
+            .await?
+            .with_context(|| format!("there is no company {:?}; make it by `vez tenant create`", command.tenant))?
+            .id;
+        let serves = named_departments(store, tenant, &command.departments).await?;
+        let password = given.unwrap_or_else(|| ids.secret(PASSWORD_BYTES));
+        let hash = Passwords::new(ids.clone())?.hash(password.clone()).await?;
+        let id: UserId = ids.next(now);
+        let new = users::NewUser {
+            id,
+            name: command.name,
+            email: command.email.clone(),
+            password_hash: hash,
+            role: command.role,
+            locale: None,
+            capacity: 1,
+            skills: Vec::new(),
+        };
+        match users::create(store, tenant, new, now).await {
+            Ok(_) => {}
+            Err(StoreError::Conflict { .. }) => bail!("there is a user {:?} in this company already", command.email),
+            Err(error) => return Err(error.into()),
+        }
+        for department in serves {
+            departments::add_user(store, tenant, department, id, now).await?;
+        }
+        Ok(password)
+    })
+    .await?;
+    say(&format!("Made the user {email:?}."));
+    if made {
+        say(&format!("Password, shown once: {password}"));
+    }
+    say("A running server knows a new user's departments after its next restart, or when they are set by its API.");
+    Ok(())
+}
+
+/// The departments with these names.
+async fn named_departments(store: &Store, tenant: TenantId, names: &[String]) -> anyhow::Result<Vec<DepartmentId>> {
+    let mut found = Vec::new();
+    for name in names {
+        let page = Page::new(1, 100);
+        let matching = departments::list(store, tenant, Some(name), None, Sort::default(), page).await?;
+        let department = matching
+            .items
+            .into_iter()
+            .find(|department| department.name.eq_ignore_ascii_case(name))
+            .with_context(|| format!("there is no department {name:?}"))?;
+        found.push(department.id);
+    }
+    Ok(found)
 }

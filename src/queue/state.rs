@@ -67,6 +67,8 @@ pub struct Call {
     pub(super) asked_back_at: Option<Timestamp>,
     /// The position the customer was last told; 0 for none.
     pub(super) told_position: u32,
+    /// Since when he could have been offered to somebody.
+    pub(super) eligible_since: Timestamp,
     indexed: Indexed,
 }
 
@@ -94,6 +96,7 @@ impl Call {
             agent_lost_until: None,
             asked_back_at: None,
             told_position: 0,
+            eligible_since: wait_from,
             indexed: Indexed::default(),
         }
     }
@@ -227,6 +230,8 @@ pub struct Queue {
     pub(super) join_keys: HashMap<(LinkId, Arc<str>), CallId>,
     /// Ended calls, and who ended each.
     pub(super) ended: Recent<CallId, (Arc<CallSnapshot>, Option<UserId>)>,
+    /// Links cancelled lately: a join that was on its way meanwhile comes too late.
+    pub(super) cancelled_links: Recent<LinkId, ()>,
     pub(super) outcomes: Recent<GrantId, (UserId, OfferOutcome, Option<WithdrawReason>)>,
     pub(super) demand_version: u64,
     pub(super) grants_seen: u64,
@@ -255,6 +260,7 @@ impl Queue {
             deadlines: BTreeSet::new(),
             join_keys: HashMap::new(),
             ended: Recent::new(),
+            cancelled_links: Recent::new(),
             outcomes: Recent::new(),
             demand_version: 0,
             grants_seen: 0,
@@ -326,9 +332,21 @@ impl Queue {
         call.in_line().then(|| self.line.position(call.snapshot.rank())).flatten()
     }
 
+    /// The call a grant stands before or runs.
+    pub fn call_of(&self, grant: GrantId) -> Option<CallId> {
+        self.grants.get(&grant).copied()
+    }
+
+    /// The call whose deadline is next.
+    pub fn next_due(&self) -> Option<CallId> {
+        self.deadlines.first().map(|(_, call)| *call)
+    }
+
     /// The wait to expect at a position.
     pub fn estimate_at(&self, position: u32) -> Estimate {
-        let head = self.arrivals.first().map(|(joined, _)| self.now.since(*joined).as_secs());
+        // One's own wait so far says nothing of the wait to come.
+        let ahead = if position > 1 { self.arrivals.first() } else { None };
+        let head = ahead.map(|(joined, _)| self.now.since(*joined).as_secs());
         estimate(position, self.staff.available, self.staff.serving_slots, self.handle_times.mean_seconds(), head)
     }
 
@@ -372,6 +390,7 @@ impl Queue {
         if old.eligible != new.eligible {
             self.demand_changed = true;
             if new.eligible {
+                call.eligible_since = self.now;
                 // Somebody became offerable: hand-backs made before this say nothing any more.
                 self.demand_version += 1;
                 self.eligible.entry(requirements).or_default().insert(rank, id);

@@ -215,6 +215,7 @@ impl Roster {
             skills: agent.profile().skills.clone(),
             alternative,
             alone,
+            ready_since: agent.ready_since,
             pick,
         };
         self.tell(department, ToQueue::Grant(grant));

@@ -1,11 +1,20 @@
-//! Owns reading calls, and the columns and rows of a call that the core does not own: rating, notes, chat. The core's
-//! columns are written by `record` alone.
+//! Owns reading calls, and the columns and rows of a call that the core does not own: notes and chat (rating is in
+//! `ratings`, which is a part of this). The core's columns are written by `record` alone.
 
-use super::connect::unwritten;
-use super::{Page, Paged, Result, Sort, Store};
-use crate::domain::call::{CallView, Phase, Status, words};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::{Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::page::{contains_pattern, push_page};
+pub use super::ratings::{Rated, rate};
+use super::{Page, Paged, Result, Sort, Store, StoreError};
+use crate::domain::call::{CallView, EndReason, Phase, Status, words};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{CallId, DepartmentId, LinkId, TenantId, UserId};
+use crate::domain::ids::{CallId, CustomerId, DepartmentId, LinkId, TenantId, UserId};
 
 /// How long after its end a call may be rated and joined again, in seconds (RULES.md: 24 h).
 pub const OPEN_AFTER_END_SECONDS: u64 = 24 * 60 * 60;
@@ -39,21 +48,6 @@ pub enum CallSort {
     Status,
 }
 
-/// What came of rating a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rated {
-    Done,
-    /// It was rated before, so.
-    Already {
-        rating: i16,
-        comment: Option<String>,
-    },
-    NotEnded,
-    /// It ended too long ago.
-    Closed,
-    NotFound,
-}
-
 words! {
     /// Who wrote a chat message.
     Sender {
@@ -70,84 +64,282 @@ pub struct Message {
     pub at: Timestamp,
 }
 
+/// A row of `calls` with its names, as it is read; [`CallView`] is what it says.
+#[derive(sqlx::FromRow)]
+struct CallRow {
+    id: Uuid,
+    status: String,
+    department_id: Uuid,
+    department_name: Option<String>,
+    user_id: Option<Uuid>,
+    user_name: Option<String>,
+    customer_id: Uuid,
+    customer_name: String,
+    customer_email: Option<String>,
+    customer_phone: Option<String>,
+    rating: Option<i16>,
+    rating_comment: Option<String>,
+    accepted_at: Option<DateTime<Utc>>,
+    started_at: Option<DateTime<Utc>>,
+    completed_at: Option<DateTime<Utc>>,
+    inserted_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    number: i64,
+    phase: String,
+    end_reason: Option<String>,
+    reason: Option<String>,
+    priority: i16,
+    assigned_at: Option<DateTime<Utc>>,
+    link_id: Option<Uuid>,
+    last_offer: Option<Value>,
+}
+
+impl TryFrom<CallRow> for CallView {
+    type Error = StoreError;
+
+    fn try_from(row: CallRow) -> Result<Self> {
+        let corrupt = |column| corrupt_call(column, row.id);
+        let joined_at = Timestamp::from(row.inserted_at);
+        let started_at = row.started_at.map(Timestamp::from);
+        let completed_at = row.completed_at.map(Timestamp::from);
+        Ok(Self {
+            status: Status::parse(&row.status).ok_or_else(|| corrupt("status"))?,
+            phase: Phase::parse(&row.phase).ok_or_else(|| corrupt("phase"))?,
+            end_reason: match &row.end_reason {
+                Some(word) => Some(EndReason::parse(word).ok_or_else(|| corrupt("end_reason"))?),
+                None => None,
+            },
+            priority: u8::try_from(row.priority).map_err(|_| corrupt("priority"))?,
+            last_offer: row.last_offer.map(serde_json::from_value).transpose().map_err(|_| corrupt("last_offer"))?,
+            id: CallId(row.id),
+            department_id: DepartmentId(row.department_id),
+            department_name: row.department_name.unwrap_or_default().into(),
+            user_id: row.user_id.map(UserId),
+            user_name: row.user_name.map(Arc::from),
+            customer_id: CustomerId(row.customer_id),
+            customer_name: row.customer_name.into(),
+            customer_email: row.customer_email.map(Arc::from),
+            customer_phone: row.customer_phone.map(Arc::from),
+            duration: completed_at.zip(started_at).map(|(end, start)| end.seconds_since(start)),
+            wait_time: row.accepted_at.map(|at| Timestamp::from(at).seconds_since(joined_at)),
+            rating: row.rating,
+            rating_comment: row.rating_comment.map(Arc::from),
+            started_at,
+            completed_at,
+            inserted_at: joined_at,
+            updated_at: row.updated_at.into(),
+            protocol: row.number,
+            reason: row.reason.map(Arc::from),
+            assigned_at: row.assigned_at.map(Timestamp::from),
+            link_id: row.link_id.map(LinkId),
+        })
+    }
+}
+
+/// The error of a stored call that says something else than we write.
+pub(super) fn corrupt_call(column: &'static str, call: Uuid) -> StoreError {
+    StoreError::Corrupt { table: "calls", column, row: call.to_string() }
+}
+
 /// The call as `GET /calls/:id` shows it.
-pub async fn find(_store: &Store, _tenant: TenantId, _call: CallId) -> Result<Option<CallView>> {
-    Err(unwritten())
+pub async fn find(store: &Store, tenant: TenantId, call: CallId) -> Result<Option<CallView>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let row = sqlx::query_as!(
+        CallRow,
+        "SELECT c.id, c.status, c.department_id, d.name AS \"department_name?\", c.user_id, u.name AS \"user_name?\", c.customer_id,
+                c.customer_name, c.customer_email, c.customer_phone, c.rating, c.rating_comment, c.accepted_at, c.started_at,
+                c.completed_at, c.inserted_at, c.updated_at, c.number, c.phase, c.end_reason, c.reason, c.priority,
+                c.assigned_at, c.link_id, c.last_offer
+         FROM calls c
+         LEFT JOIN departments d ON d.tenant_id = c.tenant_id AND d.id = c.department_id
+         LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
+         WHERE c.tenant_id = $1 AND c.id = $2",
+        tenant.0,
+        call.0
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    row.map(CallView::try_from).transpose()
 }
 
 /// One page of calls.
 pub async fn list(
-    _store: &Store,
-    _tenant: TenantId,
-    _filter: &CallFilter,
-    _sort: Sort<CallSort>,
-    _page: Page,
+    store: &Store,
+    tenant: TenantId,
+    filter: &CallFilter,
+    sort: Sort<CallSort>,
+    page: Page,
 ) -> Result<Paged<CallView>> {
-    Err(unwritten())
+    let order = match sort.field {
+        CallSort::InsertedAt => "c.inserted_at",
+        CallSort::StartedAt => "c.started_at",
+        CallSort::CompletedAt => "c.completed_at",
+        CallSort::CustomerName => "lower(c.customer_name)",
+        CallSort::Status => "c.status",
+    };
+    let mut tx = store.tenant_tx(tenant).await?;
+    let mut count = QueryBuilder::new("SELECT count(*) FROM calls c");
+    narrow(&mut count, tenant, filter);
+    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
+    let mut query = QueryBuilder::new(
+        "SELECT c.id, c.status, c.department_id, d.name AS department_name, c.user_id, u.name AS user_name, c.customer_id, \
+         c.customer_name, c.customer_email, c.customer_phone, c.rating, c.rating_comment, c.accepted_at, c.started_at, \
+         c.completed_at, c.inserted_at, c.updated_at, c.number, c.phase, c.end_reason, c.reason, c.priority, \
+         c.assigned_at, c.link_id, c.last_offer FROM calls c \
+         LEFT JOIN departments d ON d.tenant_id = c.tenant_id AND d.id = c.department_id \
+         LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id",
+    );
+    narrow(&mut query, tenant, filter);
+    push_page(&mut query, order, sort.order, "c.number", page);
+    let rows: Vec<CallRow> = query.build_query_as().fetch_all(&mut *tx).await?;
+    let items = rows.into_iter().map(CallView::try_from).collect::<Result<_>>()?;
+    Ok(Paged { items, page, total_count })
+}
+
+fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &CallFilter) {
+    query.push(" WHERE c.tenant_id = ").push_bind(tenant.0);
+    if let Some(status) = filter.status {
+        query.push(" AND c.status = ").push_bind(status.as_str());
+    }
+    if let Some(phase) = filter.phase {
+        query.push(" AND c.phase = ").push_bind(phase.as_str());
+    }
+    if let Some(department) = filter.department_id {
+        query.push(" AND c.department_id = ").push_bind(department.0);
+    }
+    if let Some(departments) = &filter.department_ids {
+        let ids: Vec<Uuid> = departments.iter().map(|id| id.0).collect();
+        query.push(" AND c.department_id = ANY(").push_bind(ids).push(")");
+    }
+    if let Some(user) = filter.user_id {
+        query.push(" AND c.user_id = ").push_bind(user.0);
+    }
+    if let Some(from) = filter.date_from {
+        query.push(" AND c.inserted_at >= ").push_bind(from.to_utc());
+    }
+    if let Some(to) = filter.date_to {
+        query.push(" AND c.inserted_at < ").push_bind(to.to_utc());
+    }
+    if let Some(search) = &filter.search {
+        let pattern = contains_pattern(search);
+        query.push(" AND (c.customer_name ILIKE ").push_bind(pattern.clone());
+        query.push(" OR c.customer_email ILIKE ").push_bind(pattern).push(")");
+    }
 }
 
 /// The tenant of a call, and nothing else of it.
-pub async fn tenant_of(_store: &Store, _call: CallId) -> Result<Option<TenantId>> {
-    Err(unwritten())
+pub async fn tenant_of(store: &Store, call: CallId) -> Result<Option<TenantId>> {
+    let id = sqlx::query_scalar!("SELECT vez_tenant_of_call($1)", call.0).fetch_one(store.app()).await?;
+    Ok(id.map(TenantId))
 }
 
 /// The department of a call.
-pub async fn department_of(_store: &Store, _tenant: TenantId, _call: CallId) -> Result<Option<DepartmentId>> {
-    Err(unwritten())
+pub async fn department_of(store: &Store, tenant: TenantId, call: CallId) -> Result<Option<DepartmentId>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let id = sqlx::query_scalar!("SELECT department_id FROM calls WHERE tenant_id = $1 AND id = $2", tenant.0, call.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+    Ok(id.map(DepartmentId))
+}
+
+/// When a call that ended before this is closed for good.
+pub(super) fn closed_before(now: Timestamp) -> DateTime<Utc> {
+    (now - Duration::from_secs(OPEN_AFTER_END_SECONDS)).to_utc()
 }
 
 /// The call that was joined through this link with this key, while it is open or ended less than 24 h before `now`.
 pub async fn by_join_key(
-    _store: &Store,
-    _tenant: TenantId,
-    _link: LinkId,
-    _join_key_hash: &str,
-    _now: Timestamp,
+    store: &Store,
+    tenant: TenantId,
+    link: LinkId,
+    join_key_hash: &str,
+    now: Timestamp,
 ) -> Result<Option<CallId>> {
-    Err(unwritten())
+    let mut tx = store.tenant_tx(tenant).await?;
+    let id = sqlx::query_scalar!(
+        "SELECT id FROM calls
+         WHERE tenant_id = $1 AND link_id = $2 AND join_key = $3 AND (open OR completed_at > $4)
+         ORDER BY number DESC LIMIT 1",
+        tenant.0,
+        link.0,
+        join_key_hash,
+        closed_before(now)
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(id.map(CallId))
 }
 
 /// The call that used this single-use link up, while it is open or ended less than 24 h before `now`.
 pub async fn by_single_use_link(
-    _store: &Store,
-    _tenant: TenantId,
-    _link: LinkId,
-    _now: Timestamp,
+    store: &Store,
+    tenant: TenantId,
+    link: LinkId,
+    now: Timestamp,
 ) -> Result<Option<CallId>> {
-    Err(unwritten())
-}
-
-/// Rates an ended call once, and tells of it in the tenant's feed.
-pub async fn rate(
-    _store: &Store,
-    _tenant: TenantId,
-    _call: CallId,
-    _rating: i16,
-    _comment: Option<&str>,
-    _verified: bool,
-    _now: Timestamp,
-) -> Result<Rated> {
-    Err(unwritten())
+    let mut tx = store.tenant_tx(tenant).await?;
+    let id = sqlx::query_scalar!(
+        "SELECT c.id FROM access_links l JOIN calls c ON c.tenant_id = l.tenant_id AND c.id = l.call_id
+         WHERE l.tenant_id = $1 AND l.id = $2 AND l.single_use AND (c.open OR c.completed_at > $3)",
+        tenant.0,
+        link.0,
+        closed_before(now)
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(id.map(CallId))
 }
 
 /// Keeps a chat message; false when there is no such call.
 pub async fn add_message(
-    _store: &Store,
-    _tenant: TenantId,
-    _call: CallId,
-    _from: Sender,
-    _text: &str,
-    _now: Timestamp,
+    store: &Store,
+    tenant: TenantId,
+    call: CallId,
+    from: Sender,
+    text: &str,
+    now: Timestamp,
 ) -> Result<bool> {
-    Err(unwritten())
+    let mut tx = store.tenant_tx(tenant).await?;
+    let done = sqlx::query!(
+        "INSERT INTO call_messages (tenant_id, call_id, sender, body, inserted_at)
+         SELECT tenant_id, id, $3, $4, $5 FROM calls WHERE tenant_id = $1 AND id = $2",
+        tenant.0,
+        call.0,
+        from.as_str(),
+        text,
+        now.to_utc()
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// The chat of a call, oldest first, at most `limit`.
-pub async fn messages(_store: &Store, _tenant: TenantId, _call: CallId, _limit: u32) -> Result<Vec<Message>> {
-    Err(unwritten())
+pub async fn messages(store: &Store, tenant: TenantId, call: CallId, limit: u32) -> Result<Vec<Message>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let rows = sqlx::query!(
+        "SELECT sender, body, inserted_at FROM call_messages WHERE tenant_id = $1 AND call_id = $2 ORDER BY id LIMIT $3",
+        tenant.0,
+        call.0,
+        i64::from(limit)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let corrupt = StoreError::Corrupt { table: "call_messages", column: "sender", row: call.to_string() };
+            Ok(Message { from: Sender::parse(&row.sender).ok_or(corrupt)?, text: row.body, at: row.inserted_at.into() })
+        })
+        .collect()
 }
 
 /// Sets the agent's notes of a call; false when there is no such call.
-pub async fn set_notes(_store: &Store, _tenant: TenantId, _call: CallId, _notes: &str) -> Result<bool> {
-    Err(unwritten())
+pub async fn set_notes(store: &Store, tenant: TenantId, call: CallId, notes: &str) -> Result<bool> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let done = sqlx::query!("UPDATE calls SET notes = $3 WHERE tenant_id = $1 AND id = $2", tenant.0, call.0, notes)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(done.rows_affected() > 0)
 }

@@ -1,14 +1,31 @@
 //! Owns the pools, the roles their connections assume, and the transaction that names a tenant. No statement about any
 //! aggregate belongs here.
 
-use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
+use std::time::Duration;
 
-use super::{Result, StoreError};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection as _, PgPool};
+
+use super::Result;
 use crate::domain::ids::TenantId;
 
 /// A transaction on one of the store's connections; dropped without a commit it rolls back.
 pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
+
+/// How long a caller waits for a connection: commands must be answered within 3 s while Postgres is away (RULES.md).
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A connection idle for longer is asked for a sign of life before it is used; asking each time would cost a round trip.
+const CHECK_AFTER_IDLE: Duration = Duration::from_secs(1);
+
+/// Run-time settings of every connection. Statements here are short and many, so compiling them never pays; nothing may
+/// run or hold locks for long, so that a vanished client cannot stand in anybody's way.
+const SESSION: [(&str, &str); 4] = [
+    ("jit", "off"),
+    ("statement_timeout", "15s"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "30s"),
+];
 
 /// The database, by two roles. Cloning it is cheap.
 #[derive(Clone, Debug)]
@@ -17,16 +34,45 @@ pub struct Store {
     system: PgPool,
 }
 
+/// The role a connection assumes after its login, which may be a superuser's.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum DatabaseRole {
+    /// Sees the tenant its transaction names.
+    App,
+    /// Sees every tenant.
+    System,
+}
+
+impl DatabaseRole {
+    pub(super) const fn assume(self) -> &'static str {
+        match self {
+            DatabaseRole::App => "SET ROLE vez_app",
+            DatabaseRole::System => "SET ROLE vez_system",
+        }
+    }
+}
+
 impl Store {
     /// Opens pools of at most `app_connections` (what serves tenants, role `vez_app`) and `system_connections` (the
     /// record, start-up, deliveries; role `vez_system`). The database must have been migrated.
-    pub async fn connect(_options: PgConnectOptions, _app_connections: u32, _system_connections: u32) -> Result<Self> {
-        Err(unwritten())
+    pub async fn connect(options: PgConnectOptions, app_connections: u32, system_connections: u32) -> Result<Self> {
+        let app = pool(options.clone(), app_connections, DatabaseRole::App).await?;
+        // The record repeats one long statement whose plan does not depend on its values: planning it once is enough.
+        let options = options.options([("plan_cache_mode", "force_generic_plan")]);
+        let system = pool(options, system_connections, DatabaseRole::System).await?;
+        Ok(Self { app, system })
     }
 
     /// A transaction that sees the rows of `tenant` and no others.
-    pub async fn tenant_tx(&self, _tenant: TenantId) -> Result<Transaction> {
-        Err(unwritten())
+    pub async fn tenant_tx(&self, tenant: TenantId) -> Result<Transaction> {
+        // One round trip for both. A UUID prints as hexadecimal digits and hyphens only, so it cannot end the literal.
+        let begin = format!("BEGIN; SELECT set_config('vez.tenant', '{tenant}', true)");
+        Ok(self.app.begin_with(AssertSqlSafe(begin)).await?)
+    }
+
+    /// The pool that names no tenant and so sees no row: for the look-ups of a tenant.
+    pub(super) fn app(&self) -> &PgPool {
+        &self.app
     }
 
     /// The pool that sees every tenant: for the record's writers and start-up only.
@@ -36,15 +82,37 @@ impl Store {
 
     /// Asks the database for an answer; for `/health/ready`.
     pub async fn ping(&self) -> Result<()> {
-        let _ = &self.app;
-        Err(unwritten())
+        let mut connection = self.app.acquire().await?;
+        Ok(connection.ping().await?)
     }
 
     /// Closes every connection, waiting for those in use.
-    pub async fn close(&self) {}
+    pub async fn close(&self) {
+        self.app.close().await;
+        self.system.close().await;
+    }
 }
 
-/// The answer of what is declared and not yet written.
-pub(super) fn unwritten() -> StoreError {
-    StoreError::Unavailable(sqlx::Error::PoolClosed)
+async fn pool(options: PgConnectOptions, connections: u32, role: DatabaseRole) -> Result<PgPool> {
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, metadata| {
+            Box::pin(async move {
+                if metadata.idle_for > CHECK_AFTER_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                sqlx::raw_sql(role.assume()).execute(connection).await?;
+                Ok(())
+            })
+        })
+        .connect_with(options.options(SESSION))
+        .await?;
+    Ok(pool)
 }

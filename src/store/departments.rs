@@ -1,14 +1,18 @@
-//! Owns the rows of departments, their settings and who serves them.
+//! Owns the rows of departments, and the settings their queues obey. Who serves them is
+//! kept by `members`, which is a part of this.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::connect::unwritten;
-use super::users::User;
-use super::{Page, Paged, Result, Sort, Store};
+pub use super::members::{Membership, add as add_user, list as users, remove as remove_user, serves};
+use super::numbers::{self, Counter};
+use super::page::{contains_pattern, push_page};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{RoutingStrategy, Settings};
-use crate::domain::ids::{DepartmentId, TenantId, UserId};
+use crate::domain::ids::{DepartmentId, TenantId};
 
 /// A department: serialises as Voki's object and ours after it. Times are whole seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -46,6 +50,8 @@ impl Department {
             wrap_up_seconds: self.wrap_up_seconds,
             reconnect_grace_seconds: self.reconnect_grace_seconds,
             routing_strategy: self.routing_strategy,
+            // The server's, which are not stored: whoever starts the queue puts its own in.
+            rules: Default::default(),
         }
     }
 }
@@ -79,93 +85,311 @@ pub enum DepartmentSort {
     InsertedAt,
 }
 
-/// What came of adding or removing a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Membership {
-    Changed,
-    /// It was so already.
-    Unchanged,
-    /// The department or the user is not there.
-    NotFound,
+/// A row of `departments` as it is read; [`Department`] is what it says.
+#[derive(sqlx::FromRow)]
+struct DepartmentRow {
+    id: Uuid,
+    number: i64,
+    name: String,
+    identifier: String,
+    description: Option<String>,
+    active: bool,
+    sector_id: Option<Uuid>,
+    max_queue_size: Option<i32>,
+    max_wait_time: Option<i32>,
+    offer_timeout_seconds: i32,
+    wrap_up_seconds: i32,
+    reconnect_grace_seconds: i32,
+    routing_strategy: String,
+    user_count: i64,
+    inserted_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<DepartmentRow> for Department {
+    type Error = StoreError;
+
+    fn try_from(row: DepartmentRow) -> Result<Self> {
+        Ok(Self {
+            routing_strategy: strategy(&row.routing_strategy, row.id)?,
+            id: DepartmentId(row.id),
+            number: row.number,
+            name: row.name,
+            identifier: row.identifier,
+            description: row.description,
+            active: row.active,
+            sector_id: row.sector_id,
+            // The table holds none of them below zero.
+            max_queue_size: row.max_queue_size.map(i32::unsigned_abs),
+            max_wait_time: row.max_wait_time.map(i32::unsigned_abs),
+            offer_timeout_seconds: row.offer_timeout_seconds.unsigned_abs(),
+            wrap_up_seconds: row.wrap_up_seconds.unsigned_abs(),
+            reconnect_grace_seconds: row.reconnect_grace_seconds.unsigned_abs(),
+            user_count: row.user_count,
+            inserted_at: row.inserted_at.into(),
+            updated_at: row.updated_at.into(),
+        })
+    }
+}
+
+fn strategy(word: &str, department: Uuid) -> Result<RoutingStrategy> {
+    RoutingStrategy::parse(word).ok_or_else(|| StoreError::Corrupt {
+        table: "departments",
+        column: "routing_strategy",
+        row: department.to_string(),
+    })
+}
+
+/// A number of seconds or of calls as the table keeps it; what is larger than it can keep is its largest.
+fn stored(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 /// One page of departments; `search` is part of a name.
 pub async fn list(
-    _store: &Store,
-    _tenant: TenantId,
-    _search: Option<&str>,
-    _active: Option<bool>,
-    _sort: Sort<DepartmentSort>,
-    _page: Page,
+    store: &Store,
+    tenant: TenantId,
+    search: Option<&str>,
+    active: Option<bool>,
+    sort: Sort<DepartmentSort>,
+    page: Page,
 ) -> Result<Paged<Department>> {
-    Err(unwritten())
+    let narrow = |query: &mut QueryBuilder<Postgres>| {
+        query.push(" FROM departments d WHERE d.tenant_id = ").push_bind(tenant.0);
+        if let Some(search) = search {
+            query.push(" AND d.name ILIKE ").push_bind(contains_pattern(search));
+        }
+        if let Some(active) = active {
+            query.push(" AND d.active = ").push_bind(active);
+        }
+    };
+    let order = match sort.field {
+        DepartmentSort::Name => "lower(d.name)",
+        DepartmentSort::Identifier => "d.identifier",
+        DepartmentSort::InsertedAt => "d.inserted_at",
+    };
+    let mut tx = store.tenant_tx(tenant).await?;
+    let mut count = QueryBuilder::new("SELECT count(*)");
+    narrow(&mut count);
+    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
+    let mut query = QueryBuilder::new(
+        "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, \
+         d.max_wait_time, d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, \
+         d.inserted_at, d.updated_at, (SELECT count(*) FROM department_users m WHERE m.tenant_id = d.tenant_id \
+         AND m.department_id = d.id) AS user_count",
+    );
+    narrow(&mut query);
+    push_page(&mut query, order, sort.order, "d.id", page);
+    let rows: Vec<DepartmentRow> = query.build_query_as().fetch_all(&mut *tx).await?;
+    let items = rows.into_iter().map(Department::try_from).collect::<Result<_>>()?;
+    Ok(Paged { items, page, total_count })
 }
 
 /// The department with this id.
-pub async fn find(_store: &Store, _tenant: TenantId, _department: DepartmentId) -> Result<Option<Department>> {
-    Err(unwritten())
+pub async fn find(store: &Store, tenant: TenantId, department: DepartmentId) -> Result<Option<Department>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    read(&mut tx, tenant, department).await
+}
+
+async fn read(tx: &mut Transaction, tenant: TenantId, department: DepartmentId) -> Result<Option<Department>> {
+    let row = sqlx::query_as!(
+        DepartmentRow,
+        "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, d.max_wait_time,
+                d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, d.inserted_at,
+                d.updated_at,
+                (SELECT count(*) FROM department_users m
+                 WHERE m.tenant_id = d.tenant_id AND m.department_id = d.id) AS \"user_count!\"
+         FROM departments d WHERE d.tenant_id = $1 AND d.id = $2",
+        tenant.0,
+        department.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.map(Department::try_from).transpose()
 }
 
 /// Makes a department. A given identifier that is taken is a `Conflict` of `departments_identifier_key`; a generated one
-/// gets the department's number instead.
+/// that is taken gets the department's number behind it.
 pub async fn create(
-    _store: &Store,
-    _tenant: TenantId,
-    _id: DepartmentId,
-    _new: DepartmentChange,
-    _now: Timestamp,
+    store: &Store,
+    tenant: TenantId,
+    id: DepartmentId,
+    new: DepartmentChange,
+    now: Timestamp,
 ) -> Result<Department> {
-    Err(unwritten())
+    let mut tx = store.tenant_tx(tenant).await?;
+    // Taking the number locks the tenant's counters, so no other department takes a generated identifier meanwhile.
+    let number = numbers::take(&mut tx, tenant, Counter::Department, 1).await?;
+    let name = new.name.unwrap_or_default();
+    let identifier = match new.identifier {
+        Some(identifier) => identifier,
+        None => free_identifier(&mut tx, tenant, &name, number).await?,
+    };
+    let default = Settings::new(id, &name);
+    sqlx::query!(
+        "INSERT INTO departments (tenant_id, id, number, name, identifier, description, active, sector_id, max_queue_size,
+                                  max_wait_time, offer_timeout_seconds, wrap_up_seconds, reconnect_grace_seconds,
+                                  routing_strategy, inserted_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)",
+        tenant.0,
+        id.0,
+        number,
+        name,
+        identifier,
+        new.description.flatten(),
+        new.active.unwrap_or(default.active),
+        new.sector_id.flatten(),
+        new.max_queue_size.flatten().map(stored),
+        new.max_wait_time.flatten().map(stored),
+        stored(new.offer_timeout_seconds.unwrap_or(default.offer_timeout_seconds)),
+        stored(new.wrap_up_seconds.unwrap_or(default.wrap_up_seconds)),
+        stored(new.reconnect_grace_seconds.unwrap_or(default.reconnect_grace_seconds)),
+        new.routing_strategy.unwrap_or(default.routing_strategy).as_str(),
+        now.to_utc()
+    )
+    .execute(&mut *tx)
+    .await?;
+    let department = read(&mut tx, tenant, id).await?;
+    tx.commit().await?;
+    department.ok_or(StoreError::Corrupt { table: "departments", column: "id", row: id.to_string() })
 }
 
 /// Changes what is given; `None` when there is no such department.
 pub async fn update(
-    _store: &Store,
-    _tenant: TenantId,
-    _department: DepartmentId,
-    _change: DepartmentChange,
-    _now: Timestamp,
+    store: &Store,
+    tenant: TenantId,
+    department: DepartmentId,
+    change: DepartmentChange,
+    now: Timestamp,
 ) -> Result<Option<Department>> {
-    Err(unwritten())
+    let mut tx = store.tenant_tx(tenant).await?;
+    // What may become null needs a second parameter that says whether it was given at all.
+    sqlx::query!(
+        "UPDATE departments SET
+             name = COALESCE($3, name),
+             identifier = COALESCE($4, identifier),
+             description = CASE WHEN $5 THEN $6 ELSE description END,
+             active = COALESCE($7, active),
+             sector_id = CASE WHEN $8 THEN $9 ELSE sector_id END,
+             max_queue_size = CASE WHEN $10 THEN $11 ELSE max_queue_size END,
+             max_wait_time = CASE WHEN $12 THEN $13 ELSE max_wait_time END,
+             offer_timeout_seconds = COALESCE($14, offer_timeout_seconds),
+             wrap_up_seconds = COALESCE($15, wrap_up_seconds),
+             reconnect_grace_seconds = COALESCE($16, reconnect_grace_seconds),
+             routing_strategy = COALESCE($17, routing_strategy),
+             updated_at = $18
+         WHERE tenant_id = $1 AND id = $2",
+        tenant.0,
+        department.0,
+        change.name,
+        change.identifier,
+        change.description.is_some(),
+        change.description.flatten(),
+        change.active,
+        change.sector_id.is_some(),
+        change.sector_id.flatten(),
+        change.max_queue_size.is_some(),
+        change.max_queue_size.flatten().map(stored),
+        change.max_wait_time.is_some(),
+        change.max_wait_time.flatten().map(stored),
+        change.offer_timeout_seconds.map(stored),
+        change.wrap_up_seconds.map(stored),
+        change.reconnect_grace_seconds.map(stored),
+        change.routing_strategy.map(RoutingStrategy::as_str),
+        now.to_utc()
+    )
+    .execute(&mut *tx)
+    .await?;
+    let department = read(&mut tx, tenant, department).await?;
+    tx.commit().await?;
+    Ok(department)
 }
 
 /// What the department's queue obeys.
-pub async fn settings(_store: &Store, _tenant: TenantId, _department: DepartmentId) -> Result<Option<Settings>> {
-    Err(unwritten())
+pub async fn settings(store: &Store, tenant: TenantId, department: DepartmentId) -> Result<Option<Settings>> {
+    Ok(find(store, tenant, department).await?.map(|department| department.settings()))
 }
 
-/// One page of those who serve a department, by name; `None` when there is no such department.
-pub async fn users(
-    _store: &Store,
-    _tenant: TenantId,
-    _department: DepartmentId,
-    _page: Page,
-) -> Result<Option<Paged<User>>> {
-    Err(unwritten())
+/// What every queue of the tenant obeys, in a transaction of that tenant.
+pub(super) async fn all_settings(tx: &mut Transaction, tenant: TenantId) -> Result<Vec<Settings>> {
+    let rows = sqlx::query_as!(
+        DepartmentRow,
+        "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, d.max_wait_time,
+                d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, d.inserted_at,
+                d.updated_at,
+                0::bigint AS \"user_count!\"
+         FROM departments d WHERE d.tenant_id = $1 ORDER BY d.number",
+        tenant.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter().map(|row| Ok(Department::try_from(row)?.settings())).collect()
 }
 
-/// Whether the user serves the department.
-pub async fn serves(_store: &Store, _tenant: TenantId, _department: DepartmentId, _user: UserId) -> Result<bool> {
-    Err(unwritten())
+/// What one queue obeys, in a transaction of its tenant.
+pub(super) async fn settings_in(
+    tx: &mut Transaction,
+    tenant: TenantId,
+    department: DepartmentId,
+) -> Result<Option<Settings>> {
+    Ok(read(tx, tenant, department).await?.map(|department| department.settings()))
 }
 
-/// Lets a user serve a department.
-pub async fn add_user(
-    _store: &Store,
-    _tenant: TenantId,
-    _department: DepartmentId,
-    _user: UserId,
-    _now: Timestamp,
-) -> Result<Membership> {
-    Err(unwritten())
+/// An identifier made of `name`: the plain one when it is free, else with the department's number behind it.
+async fn free_identifier(tx: &mut Transaction, tenant: TenantId, name: &str, number: i64) -> Result<String> {
+    let plain = identifier_of(name);
+    let taken = sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND identifier = $2) AS \"taken!\"",
+        tenant.0,
+        plain
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(match (plain.as_str(), taken) {
+        ("", _) => format!("department-{number}"),
+        (_, true) => format!("{plain}-{number}"),
+        (_, false) => plain,
+    })
 }
 
-/// Ends a user's service of a department.
-pub async fn remove_user(
-    _store: &Store,
-    _tenant: TenantId,
-    _department: DepartmentId,
-    _user: UserId,
-) -> Result<Membership> {
-    Err(unwritten())
+/// `Suporte Técnico` becomes `suporte-tecnico`: lower-case letters and digits, a hyphen for whatever else stands between.
+fn identifier_of(name: &str) -> String {
+    let mut identifier = String::with_capacity(name.len());
+    for letter in name.chars().flat_map(char::to_lowercase).map(without_accent) {
+        if letter.is_ascii_alphanumeric() {
+            identifier.push(letter);
+        } else if !identifier.is_empty() && !identifier.ends_with('-') {
+            identifier.push('-');
+        }
+    }
+    identifier.truncate(identifier.trim_end_matches('-').len());
+    identifier
+}
+
+/// The letters of Portuguese, Spanish and French without their accents; others are left alone.
+fn without_accent(letter: char) -> char {
+    match letter {
+        'á' | 'à' | 'â' | 'ã' | 'ä' | 'å' => 'a',
+        'é' | 'è' | 'ê' | 'ë' => 'e',
+        'í' | 'ì' | 'î' | 'ï' => 'i',
+        'ó' | 'ò' | 'ô' | 'õ' | 'ö' => 'o',
+        'ú' | 'ù' | 'û' | 'ü' => 'u',
+        'ç' => 'c',
+        'ñ' => 'n',
+        'ÿ' | 'ý' => 'y',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::identifier_of;
+
+    #[test]
+    fn identifiers_are_plain_words_with_hyphens() {
+        assert_eq!(identifier_of("Suporte Técnico"), "suporte-tecnico");
+        assert_eq!(identifier_of("  Vendas & Pós-venda! "), "vendas-pos-venda");
+        assert_eq!(identifier_of("Ações 24h"), "acoes-24h");
+        assert_eq!(identifier_of("サポート"), "");
+    }
 }

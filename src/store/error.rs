@@ -1,5 +1,7 @@
 //! Owns the errors of the store and how a SQLSTATE becomes one. It never shows a statement or a value to a client.
 
+use uuid::Uuid;
+
 use crate::domain::clock::Timestamp;
 
 /// What the store answers with.
@@ -29,8 +31,15 @@ pub enum StoreError {
     #[error("{table}.{column} of row {row} holds a value that is not one of ours")]
     Corrupt { table: &'static str, column: &'static str, row: String },
     /// Another process owns this database.
-    #[error("another Vez serves this database: process {pid} on {host}, since {since:?}, last seen {seen:?}")]
-    OwnedElsewhere { pid: i32, host: String, since: Timestamp, seen: Timestamp },
+    #[error("another Vez serves this database: process {pid} on {host}, since {since}")]
+    OwnedElsewhere {
+        id: Uuid,
+        pid: i32,
+        host: String,
+        since: Timestamp,
+        /// Its last heartbeat.
+        seen: Option<Timestamp>,
+    },
     /// Another process owned this database meanwhile; nothing may be written by us any more.
     #[error("another Vez took this database over")]
     Fenced,

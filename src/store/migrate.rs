@@ -1,12 +1,54 @@
-//! Owns bringing a database to the present schema and making the two roles. It runs with the login's own rights; nothing
-//! else does.
+//! Owns bringing a database to the present schema and letting the login assume the two roles. It runs with the login's
+//! own rights; nothing else does.
 
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
 
-use super::Result;
+use super::{Result, StoreError};
+
+/// The migrations of this version, carried in the binary.
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// Oldest major version of Postgres that we are tested with.
+pub const POSTGRES_MAJOR_MIN: i32 = 14;
 
 /// Brings the database to the present schema, or waits for another process that is doing so. Needs a login that may make
-/// tables and roles.
-pub async fn migrate(_options: &PgConnectOptions) -> Result<()> {
-    Err(super::connect::unwritten())
+/// tables and, on first use, roles.
+pub async fn migrate(options: &PgConnectOptions) -> Result<()> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    let version = sqlx::query_scalar!("SELECT current_setting('server_version_num')::int AS \"version!\"")
+        .fetch_one(&mut connection)
+        .await?;
+    if version / 10_000 < POSTGRES_MAJOR_MIN {
+        return Err(StoreError::ServerTooOld { found: version / 10_000, least: POSTGRES_MAJOR_MIN });
+    }
+    // The migrator takes an advisory lock of the database for as long as it runs.
+    MIGRATOR.run(&mut connection).await.map_err(|error| match error {
+        MigrateError::Execute(error) => StoreError::from(error),
+        other => StoreError::Migration(other),
+    })?;
+    let_login_assume_roles(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// The first migration grants the roles to the login that ran it; this one may be another.
+async fn let_login_assume_roles(connection: &mut PgConnection) -> Result<()> {
+    sqlx::raw_sql(
+        "DO $$
+         DECLARE wanted text;
+         BEGIN
+             FOREACH wanted IN ARRAY ARRAY['vez_app', 'vez_system'] LOOP
+                 IF NOT pg_catalog.pg_has_role(current_user, wanted,
+                     CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+                 THEN
+                     EXECUTE format('GRANT %I TO CURRENT_USER', wanted);
+                 END IF;
+             END LOOP;
+         END $$",
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Owns pages and sorting of lists. Which fields may be sorted by is each list's own whitelist.
 
+use sqlx::{Postgres, QueryBuilder};
+
 /// Most rows of one page (Voki's stated limit for users, used for every list).
 pub const PAGE_SIZE_MAX: u32 = 100;
 
@@ -81,6 +83,12 @@ pub struct Sort<F> {
     pub order: SortOrder,
 }
 
+impl<F: Default> Default for Sort<F> {
+    fn default() -> Self {
+        Self { field: F::default(), order: SortOrder::Asc }
+    }
+}
+
 impl<F> Sort<F> {
     /// Sorts by `field` in `order`.
     pub fn by(field: F, order: SortOrder) -> Self {
@@ -88,13 +96,22 @@ impl<F> Sort<F> {
     }
 }
 
-impl SortOrder {
-    pub(super) fn sql(self) -> &'static str {
-        match self {
-            SortOrder::Asc => " ASC",
-            SortOrder::Desc => " DESC",
-        }
-    }
+/// Ends a list's statement: sorted by `field`, then by `key` so that pages never overlap, and cut to `page`. Both names are
+/// of the list's own whitelist.
+pub(super) fn push_page(
+    query: &mut QueryBuilder<Postgres>,
+    field: &'static str,
+    order: SortOrder,
+    key: &'static str,
+    page: Page,
+) {
+    let direction = match order {
+        SortOrder::Asc => " ASC NULLS LAST",
+        SortOrder::Desc => " DESC NULLS LAST",
+    };
+    query.push(" ORDER BY ").push(field).push(direction).push(", ").push(key).push(direction);
+    query.push(" LIMIT ").push_bind(page.limit());
+    query.push(" OFFSET ").push_bind(page.offset());
 }
 
 /// A `LIKE` pattern for "contains `text`", with the wildcards of `text` itself taken literally.

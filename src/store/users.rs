@@ -1,9 +1,13 @@
 //! Owns the rows of members of staff. What they may do is decided where a route states its least role.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::{Postgres, QueryBuilder};
+use uuid::Uuid;
 
-use super::connect::unwritten;
-use super::{Page, Paged, Result, Sort, Store};
+use super::numbers::{self, Counter};
+use super::page::{contains_pattern, push_page};
+use super::{Page, Paged, Result, Sort, Store, StoreError};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId, UserId};
 use crate::domain::role::Role;
@@ -65,44 +69,199 @@ pub enum UserSort {
     InsertedAt,
 }
 
+/// A row of `users` as it is read; [`User`] is what it says.
+#[derive(sqlx::FromRow)]
+pub(super) struct UserRow {
+    pub id: Uuid,
+    pub number: i64,
+    pub name: String,
+    pub email: String,
+    pub password_hash: String,
+    pub role: String,
+    pub active: bool,
+    pub avatar_url: Option<String>,
+    pub mfa_enabled: bool,
+    pub locale: String,
+    pub capacity: i16,
+    pub skills: Vec<String>,
+    pub inserted_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<UserRow> for User {
+    type Error = StoreError;
+
+    fn try_from(row: UserRow) -> Result<Self> {
+        let corrupt = |column| StoreError::Corrupt { table: "users", column, row: row.id.to_string() };
+        Ok(Self {
+            role: row.role.parse().map_err(|_| corrupt("role"))?,
+            capacity: u8::try_from(row.capacity).map_err(|_| corrupt("capacity"))?,
+            id: UserId(row.id),
+            number: row.number,
+            name: row.name,
+            email: row.email,
+            password_hash: row.password_hash,
+            active: row.active,
+            avatar_url: row.avatar_url,
+            mfa_enabled: row.mfa_enabled,
+            locale: row.locale,
+            skills: row.skills,
+            inserted_at: row.inserted_at.into(),
+            updated_at: row.updated_at.into(),
+        })
+    }
+}
+
 /// Makes a user. An address that is taken (whatever its case) is a `Conflict` of `users_email_key`.
-pub async fn create(_store: &Store, _tenant: TenantId, _new: NewUser, _now: Timestamp) -> Result<User> {
-    Err(unwritten())
+pub async fn create(store: &Store, tenant: TenantId, new: NewUser, now: Timestamp) -> Result<User> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let number = numbers::take(&mut tx, tenant, Counter::User, 1).await?;
+    let row = sqlx::query_as!(
+        UserRow,
+        "INSERT INTO users (tenant_id, id, number, name, email, password_hash, role, locale, capacity, skills, inserted_at,
+                            updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, COALESCE($8, 'pt-BR'), $9, $10, $11, $11)
+         RETURNING id, number, name, email, password_hash, role, active, avatar_url, mfa_enabled, locale, capacity, skills,
+                   inserted_at, updated_at",
+        tenant.0,
+        new.id.0,
+        number,
+        new.name,
+        new.email,
+        new.password_hash,
+        new.role.as_str(),
+        new.locale,
+        i16::from(new.capacity.max(1)),
+        &new.skills,
+        now.to_utc()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    row.try_into()
 }
 
 /// The user with this address, whatever its case.
-pub async fn by_email(_store: &Store, _tenant: TenantId, _email: &str) -> Result<Option<User>> {
-    Err(unwritten())
+pub async fn by_email(store: &Store, tenant: TenantId, email: &str) -> Result<Option<User>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let row = sqlx::query_as!(
+        UserRow,
+        "SELECT id, number, name, email, password_hash, role, active, avatar_url, mfa_enabled, locale, capacity, skills,
+                inserted_at, updated_at
+         FROM users WHERE tenant_id = $1 AND lower(email) = lower($2)",
+        tenant.0,
+        email
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    row.map(User::try_from).transpose()
 }
 
 /// The user with this id.
-pub async fn find(_store: &Store, _tenant: TenantId, _user: UserId) -> Result<Option<User>> {
-    Err(unwritten())
+pub async fn find(store: &Store, tenant: TenantId, user: UserId) -> Result<Option<User>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let row = sqlx::query_as!(
+        UserRow,
+        "SELECT id, number, name, email, password_hash, role, active, avatar_url, mfa_enabled, locale, capacity, skills,
+                inserted_at, updated_at
+         FROM users WHERE tenant_id = $1 AND id = $2",
+        tenant.0,
+        user.0
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    row.map(User::try_from).transpose()
 }
 
 /// One page of users.
 pub async fn list(
-    _store: &Store,
-    _tenant: TenantId,
-    _filter: &UserFilter,
-    _sort: Sort<UserSort>,
-    _page: Page,
+    store: &Store,
+    tenant: TenantId,
+    filter: &UserFilter,
+    sort: Sort<UserSort>,
+    page: Page,
 ) -> Result<Paged<User>> {
-    Err(unwritten())
+    let narrow = |query: &mut QueryBuilder<Postgres>| {
+        query.push(" FROM users WHERE tenant_id = ").push_bind(tenant.0);
+        if let Some(search) = &filter.search {
+            let pattern = contains_pattern(search);
+            query.push(" AND (name ILIKE ").push_bind(pattern.clone());
+            query.push(" OR email ILIKE ").push_bind(pattern).push(")");
+        }
+        if let Some(role) = filter.role {
+            query.push(" AND role = ").push_bind(role.as_str());
+        }
+        if let Some(active) = filter.active {
+            query.push(" AND active = ").push_bind(active);
+        }
+    };
+    let order = match sort.field {
+        UserSort::Name => "lower(name)",
+        UserSort::Email => "lower(email)",
+        UserSort::Role => "array_position(ARRAY['attendant', 'supervisor', 'manager', 'owner'], role)",
+        UserSort::InsertedAt => "inserted_at",
+    };
+    let mut tx = store.tenant_tx(tenant).await?;
+    let mut count = QueryBuilder::new("SELECT count(*)");
+    narrow(&mut count);
+    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
+    let mut query = QueryBuilder::new(
+        "SELECT id, number, name, email, password_hash, role, active, avatar_url, mfa_enabled, locale, capacity, skills, \
+         inserted_at, updated_at",
+    );
+    narrow(&mut query);
+    push_page(&mut query, order, sort.order, "id", page);
+    let rows: Vec<UserRow> = query.build_query_as().fetch_all(&mut *tx).await?;
+    let items = rows.into_iter().map(User::try_from).collect::<Result<_>>()?;
+    Ok(Paged { items, page, total_count })
 }
 
 /// The departments a user serves, by name.
-pub async fn departments_of(_store: &Store, _tenant: TenantId, _user: UserId) -> Result<Vec<(DepartmentId, String)>> {
-    Err(unwritten())
+pub async fn departments_of(store: &Store, tenant: TenantId, user: UserId) -> Result<Vec<(DepartmentId, String)>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let rows = sqlx::query!(
+        "SELECT d.id, d.name FROM department_users m
+         JOIN departments d ON d.tenant_id = m.tenant_id AND d.id = m.department_id
+         WHERE m.tenant_id = $1 AND m.user_id = $2 ORDER BY lower(d.name), d.id",
+        tenant.0,
+        user.0
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (DepartmentId(row.id), row.name)).collect())
 }
 
 /// Lets a user in or out; out also revokes every login. `None` when there is no such user.
 pub async fn set_active(
-    _store: &Store,
-    _tenant: TenantId,
-    _user: UserId,
-    _active: bool,
-    _now: Timestamp,
+    store: &Store,
+    tenant: TenantId,
+    user: UserId,
+    active: bool,
+    now: Timestamp,
 ) -> Result<Option<User>> {
-    Err(unwritten())
+    let mut tx = store.tenant_tx(tenant).await?;
+    let row = sqlx::query_as!(
+        UserRow,
+        "UPDATE users SET active = $3, updated_at = $4 WHERE tenant_id = $1 AND id = $2
+         RETURNING id, number, name, email, password_hash, role, active, avatar_url, mfa_enabled, locale, capacity, skills,
+                   inserted_at, updated_at",
+        tenant.0,
+        user.0,
+        active,
+        now.to_utc()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if !active {
+        sqlx::query!(
+            "UPDATE refresh_tokens SET revoked_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL",
+            tenant.0,
+            user.0,
+            now.to_utc()
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    tx.commit().await?;
+    row.map(User::try_from).transpose()
 }

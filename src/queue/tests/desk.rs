@@ -176,6 +176,7 @@ impl Desk {
             skills: skills(after(words, "skilled")),
             alternative,
             alone: words.contains(&"alone"),
+            ready_since: self.now,
             pick: after(words, "for").map(|pick| id(pick)),
         }))
     }

@@ -88,6 +88,7 @@ proptest! {
                         skills: if *skilled { skill.clone() } else { Vec::new().into() },
                         alternative: None,
                         alone: false,
+                        ready_since: at(now as f64),
                         pick: None,
                     }))
                 }

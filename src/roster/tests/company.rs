@@ -9,6 +9,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::department::{RoutingStrategy, Settings};
 use crate::domain::ids::{CallId, DepartmentId, GrantId, PickId, UserId};
 use crate::domain::role::Role;
+use crate::domain::rules::Rules;
 use crate::queue::event::{Said as QueueSaid, Settled};
 use crate::queue::exchange::{Envelope, ToQueue, ToRoster};
 use crate::queue::restore::Restored;
@@ -364,7 +365,7 @@ impl Company {
         let departments = self.settings.values().map(|settings| (settings.department_id, settings.routing_strategy));
         let agents: Vec<RestoredAgent> = agents.collect();
         let (roster, effects) =
-            Roster::restore(departments.collect::<Vec<_>>(), agents, self.plan, Some(died), self.now);
+            Roster::restore(departments.collect::<Vec<_>>(), agents, self.plan, Rules::default(), Some(died), self.now);
         self.roster = roster;
         for effect in effects {
             self.roster_did(effect);

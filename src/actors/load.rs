@@ -1,0 +1,165 @@
+//! Owns the way from the store's rows to what the core is restored from. It starts nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chrono::TimeZone as _;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{DepartmentId, TenantId};
+use crate::queue::restore::Restored;
+use crate::queue::view::Today;
+use crate::roster::effect::{PlannedWrapUp, RestoredAgent, RestoredCall};
+use crate::roster::state::Profile;
+use crate::store::restore::{self, AgentRow, TenantState};
+use crate::store::{Store, StoreError};
+
+/// An agent as the core takes him.
+pub(super) fn agent(row: AgentRow) -> RestoredAgent {
+    let mut skills: Vec<Arc<str>> = row.skills.iter().map(|skill| Arc::from(skill.as_str())).collect();
+    skills.sort();
+    skills.dedup();
+    RestoredAgent {
+        profile: Profile {
+            user_id: row.user_id,
+            name: Arc::from(row.name.as_str()),
+            role: row.role,
+            capacity: row.capacity.max(1),
+            skills: skills.into(),
+            departments: row.department_ids.into_iter().collect::<BTreeSet<_>>(),
+        },
+        snapshot: row.snapshot,
+        running: row
+            .running
+            .into_iter()
+            .map(|(grant, call, department)| RestoredCall { grant, call, department })
+            .collect(),
+        planned_wrap_ups: row
+            .recent_wrap_ups
+            .into_iter()
+            .map(|(call, department, ends_at)| PlannedWrapUp { call, department, ends_at })
+            .collect(),
+    }
+}
+
+/// The agent as of a day that began at `day_start`: calls he took before are another day's, also when nobody was running at
+/// midnight to count anew.
+pub(super) fn since_midnight(mut agent: RestoredAgent, day_start: Timestamp) -> RestoredAgent {
+    if let Some(snapshot) = &mut agent.snapshot
+        && snapshot.changed_at < day_start
+    {
+        snapshot.calls_today = 0;
+    }
+    agent
+}
+
+/// A tenant's roster and settings; `None` when there is no such tenant. Wrap-ups count from when it was last served.
+pub(super) async fn tenant(
+    store: &Store,
+    tenant: TenantId,
+    since: Timestamp,
+) -> Result<Option<TenantState>, StoreError> {
+    restore::tenant(store, tenant, since).await
+}
+
+/// One queue; `None` when there is no such department.
+pub(super) async fn queue(
+    store: &Store,
+    tenant: TenantId,
+    department: DepartmentId,
+    day_start: Timestamp,
+    joined_floor: Option<Timestamp>,
+    served_until: Option<Timestamp>,
+) -> Result<Option<(Restored, Today)>, StoreError> {
+    let Some(mut state) = restore::queue(store, tenant, department, day_start).await? else { return Ok(None) };
+    state.handle_seconds.reverse();
+    let count = |n: i64| u32::try_from(n).unwrap_or(0);
+    let ended = &state.ended_today;
+    let today = Today {
+        answered_in_time: count(ended.answered_in_time),
+        answered: count(ended.answered),
+        abandoned: count(ended.abandoned),
+        abandoned_short: count(ended.abandoned_short),
+        wait_seconds_total: u64::try_from(ended.answered_wait_seconds).unwrap_or(0),
+    };
+    let restored = Restored {
+        settings: state.settings,
+        calls: state.calls,
+        handle_seconds: state.handle_seconds,
+        joined_floor,
+        served_until,
+    };
+    Ok(Some((restored, today)))
+}
+
+/// The last and the next midnight of a company's zone around `now`.
+pub(super) fn day(zone: chrono_tz::Tz, now: Timestamp) -> (Timestamp, Timestamp) {
+    let local = now.to_utc().with_timezone(&zone).date_naive();
+    let midnight = |date: chrono::NaiveDate| {
+        let naive = date.and_time(chrono::NaiveTime::MIN);
+        // A zone whose clocks skip midnight begins its day at the first instant after the gap.
+        (0..4)
+            .find_map(|hour| zone.from_local_datetime(&(naive + chrono::TimeDelta::hours(hour))).earliest())
+            .map_or(now, |at| Timestamp::from(at.to_utc()))
+    };
+    (midnight(local), midnight(local + chrono::TimeDelta::days(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::{AgentSnapshot, AgentStatus, IdleClock, Intent};
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::from(chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc())
+    }
+
+    #[test]
+    fn a_day_begins_at_the_companys_own_midnight() {
+        let (start, end) = day(chrono_tz::America::Sao_Paulo, at("2026-11-20T02:30:00Z"));
+        assert_eq!((start, end), (at("2026-11-19T03:00:00Z"), at("2026-11-20T03:00:00Z")));
+    }
+
+    #[test]
+    fn a_count_of_yesterday_does_not_outlive_a_night_without_a_server() {
+        let user_id = crate::domain::ids::UserId(uuid::Uuid::from_u128(1));
+        let agent = |changed_at: &str| RestoredAgent {
+            profile: Profile {
+                user_id,
+                name: Arc::from("Ana"),
+                role: crate::domain::role::Role::Attendant,
+                capacity: 1,
+                skills: Arc::new([]),
+                departments: BTreeSet::new(),
+            },
+            snapshot: Some(AgentSnapshot {
+                user_id,
+                intent: Intent::plain(AgentStatus::Available),
+                intent_since: Timestamp::default(),
+                after_call: None,
+                held: None,
+                leased: false,
+                misses: 0,
+                wrap_ups: Vec::new(),
+                idle: IdleClock::Stopped { elapsed_micros: 0 },
+                rotation: 0,
+                calls_today: 7,
+                version: 1,
+                changed_at: at(changed_at),
+            }),
+            planned_wrap_ups: Vec::new(),
+            running: Vec::new(),
+        };
+        let (start, _) = day(chrono_tz::America::Sao_Paulo, at("2026-11-20T12:00:00Z"));
+        let calls = |agent| since_midnight(agent, start).snapshot.map(|snapshot| snapshot.calls_today);
+        assert_eq!(calls(agent("2026-11-20T02:59:00Z")), Some(0));
+        assert_eq!(calls(agent("2026-11-20T03:01:00Z")), Some(7));
+    }
+
+    #[test]
+    fn a_day_that_skips_midnight_begins_at_its_first_instant() {
+        // Brazil's clocks went from 23:59 to 01:00 on 2018-11-04.
+        let (start, _) = day(chrono_tz::America::Sao_Paulo, at("2018-11-04T12:00:00Z"));
+        assert_eq!(start, at("2018-11-04T03:00:00Z"));
+    }
+}

@@ -1,0 +1,333 @@
+//! The composition root: builds every part, starts serving, and stops everything in order. It decides nothing itself.
+
+mod database;
+mod secret;
+mod serving;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::actors::directory;
+use crate::actors::handle::Queues;
+use crate::actors::health::{Health, StorageHealth};
+use crate::actors::persistence::Persistence;
+use crate::actors::{Probes, System};
+use crate::auth::{Passwords, Tokens};
+use crate::config::{self, Config};
+use crate::domain::clock::Clock;
+use crate::domain::ids::IdSource;
+use crate::domain::rules::Rules;
+use crate::http::state::{AppState, Readiness};
+use crate::live::hub::Hub;
+use crate::live::outbox::Close;
+use crate::store::Store;
+use crate::store::record::RecordWriter;
+use crate::ws::{WsParts, WsState};
+use crate::{http, telemetry, ws};
+pub use database::{Database, connect};
+
+/// How long stopping may take before what is left is dropped; SIGTERM promises ten seconds in all.
+const SOCKETS_WITHIN: Duration = Duration::from_millis(1_500);
+const WRITES_WITHIN: Duration = Duration::from_secs(4);
+
+/// What tests replace: everything else is the same code in both.
+pub struct Parts {
+    /// A listener that is bound already; else the configured address.
+    pub listener: Option<TcpListener>,
+    pub clock: Clock,
+    pub ids: IdSource,
+    pub probes: Probes,
+    /// Routes beside ours, behind the same guards; none in production.
+    pub routes: Router<AppState>,
+}
+
+impl Parts {
+    /// The real clock, real randomness, nothing in the way.
+    pub fn real() -> Self {
+        Self {
+            listener: None,
+            clock: Clock::system(),
+            ids: IdSource::random(),
+            probes: Probes::default(),
+            routes: Router::new(),
+        }
+    }
+}
+
+/// A running Vez.
+pub struct App {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    database: Database,
+    store: Store,
+    queues: Queues,
+    system: System,
+    hub: Hub,
+    clock: Clock,
+    ids: IdSource,
+    passwords: Passwords,
+    tokens: Tokens,
+    secret: Vec<u8>,
+    readiness: Readiness,
+    stopping: CancellationToken,
+    health: StorageHealth,
+    serving: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl App {
+    /// Starts everything; returns once it listens and every open call stands in its queue again.
+    pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Self> {
+        let Parts { listener, clock, ids, probes, routes } = parts;
+        let metrics = telemetry::metrics();
+        let database = Database::open(&config.database, &clock, &ids).await?;
+        let started = Self::start_on(&database, config, listener, clock, ids, probes, routes, metrics).await;
+        match started {
+            Ok(unfinished) => Ok(unfinished.with(database)),
+            Err(error) => {
+                database.close(None).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_on(
+        database: &Database,
+        config: Config,
+        listener: Option<TcpListener>,
+        clock: Clock,
+        ids: IdSource,
+        probes: Probes,
+        routes: Router<AppState>,
+        metrics: metrics_exporter_prometheus::PrometheusHandle,
+    ) -> anyhow::Result<Unfinished> {
+        let shards = config.database.writer_shards.clamp(1, 16);
+        let store = Store::connect(database.options(), config.database.app_connections.max(1), shards + 2)
+            .await
+            .context("cannot connect to Postgres")?;
+        let health = StorageHealth::new();
+        let writers = (0..shards)
+            .map(|shard| RecordWriter::new(store.system().clone(), i32::try_from(shard).unwrap_or(0), database.epoch()))
+            .collect();
+        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone()).await?;
+        let hub = Hub::new(clock.clone());
+        let system = System::start(directory::Parts {
+            store: store.clone(),
+            hub: hub.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            persistence,
+            health: health.clone(),
+            epoch: database.epoch(),
+            served_until: database.served_until(),
+            rules: rules(&config.queue),
+            probes,
+        })
+        .await?;
+        let queues = Queues::new(system.clone());
+        let secret = secret::jwt_secret(&config, &ids)?;
+        let tokens = Tokens::with_lifetimes(
+            &secret,
+            clock.clone(),
+            u64::from(config.auth.access_seconds),
+            u64::from(config.auth.refresh_seconds),
+        );
+        let passwords = Passwords::new(ids.clone())?;
+        let readiness = Readiness::default();
+        let state = AppState::new(
+            &config,
+            store.clone(),
+            queues.clone(),
+            hub.clone(),
+            tokens.clone(),
+            passwords.clone(),
+            Some(metrics),
+            readiness.clone(),
+            clock.clone(),
+            ids.clone(),
+        )
+        .map_err(anyhow::Error::msg)?;
+        let ws_parts = WsParts {
+            hub: hub.clone(),
+            queues: queues.clone(),
+            store: store.clone(),
+            tokens: tokens.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        };
+        let sockets = ws::routes(WsState::new(ws_parts, &config));
+        let limits = state.limits.clone();
+        let router = http::router(state, sockets.merge(routes));
+        let listener = match listener {
+            Some(listener) => listener,
+            None => {
+                let address = config.server.listen_address();
+                TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?
+            }
+        };
+        let addr = listener.local_addr()?;
+        let stopping = CancellationToken::new();
+        let serving = tokio::spawn(serving::serve(listener, router, stopping.clone()));
+        let restored = system.restore().await.context("cannot restore the queues")?;
+        readiness.set_restored();
+        tracing::info!(%addr, tenants = restored, "serving");
+        let background = vec![
+            tokio::spawn(async move { limits.sweep_forever().await }),
+            tokio::spawn(database.keep(clock.clone(), health.clone())),
+        ];
+        Ok(Unfinished {
+            addr,
+            store,
+            queues,
+            system,
+            hub,
+            clock,
+            ids,
+            passwords,
+            tokens,
+            secret,
+            readiness,
+            stopping,
+            health,
+            serving,
+            background,
+        })
+    }
+
+    /// The door to the queues.
+    pub fn queues(&self) -> &Queues {
+        &self.queues
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The clock everything runs by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The source of ids.
+    pub fn ids(&self) -> &IdSource {
+        &self.ids
+    }
+
+    /// Hashes and checks passwords.
+    pub fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
+    /// Issues tokens.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// The secret tokens are signed with; other secrets are derived from it.
+    pub fn secret(&self) -> &[u8] {
+        &self.secret
+    }
+
+    /// Open sockets.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Returns when another process has taken the database: this one must stop.
+    pub async fn fenced(&self) {
+        let mut health = self.health.watch();
+        let _ = health.wait_for(|health| *health == Health::Fenced).await;
+    }
+
+    /// Stops in order: nothing new, sockets are told, what was acknowledged or applied is written, Postgres stops.
+    pub async fn shutdown(self) {
+        self.readiness.set_stopping();
+        self.stopping.cancel();
+        self.hub.close_all(Close::GOING_AWAY);
+        if tokio::time::timeout(SOCKETS_WITHIN, self.serving).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+        self.system.stop(WRITES_WITHIN).await;
+        for task in self.background {
+            task.abort();
+        }
+        self.store.close().await;
+        self.database.close(Some(self.clock.now())).await;
+        tracing::info!("stopped");
+    }
+}
+
+/// An app that does not own its database yet, so that a failed start can still close it.
+struct Unfinished {
+    addr: SocketAddr,
+    store: Store,
+    queues: Queues,
+    system: System,
+    hub: Hub,
+    clock: Clock,
+    ids: IdSource,
+    passwords: Passwords,
+    tokens: Tokens,
+    secret: Vec<u8>,
+    readiness: Readiness,
+    stopping: CancellationToken,
+    health: StorageHealth,
+    serving: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Unfinished {
+    fn with(self, database: Database) -> App {
+        App {
+            addr: self.addr,
+            database,
+            store: self.store,
+            queues: self.queues,
+            system: self.system,
+            hub: self.hub,
+            clock: self.clock,
+            ids: self.ids,
+            passwords: self.passwords,
+            tokens: self.tokens,
+            secret: self.secret,
+            readiness: self.readiness,
+            stopping: self.stopping,
+            health: self.health,
+            serving: self.serving,
+            background: self.background,
+        }
+    }
+}
+
+/// The numbers of the rules, as configured.
+fn rules(config: &config::QueueDefaults) -> Rules {
+    Rules {
+        start_timeout_seconds: u64::from(config.start_timeout_seconds),
+        join_presence_seconds: u64::from(config.join_presence_seconds),
+        poll_presence_seconds: u64::from(config.poll_presence_seconds),
+        agent_lease_seconds: u64::from(config.agent_lease_seconds),
+        assigned_return_seconds: u64::from(config.assigned_return_seconds),
+        active_return_seconds: u64::from(config.active_return_seconds),
+        exclusion_seconds: u64::from(config.exclusion_seconds),
+        exclusion_alone_seconds: u64::from(config.exclusion_alone_seconds),
+        missed_offers_max: u8::try_from(config.missed_offers_max).unwrap_or(u8::MAX),
+        pick_timeout_seconds: u64::from(config.pick_timeout_seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_default_to_the_rules_own_numbers() {
+        assert_eq!(rules(&config::QueueDefaults::default()), Rules::default());
+    }
+}

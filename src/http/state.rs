@@ -1,0 +1,116 @@
+//! Owns what every route may reach. It is put together once, by `app`; routes take the parts they need.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::FromRef;
+use axum::http::HeaderValue;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::lookups::Lookups;
+use super::public_url::PublicUrl;
+use super::rate_limit::RateLimits;
+use crate::actors::handle::Queues;
+use crate::auth::{Passwords, Tokens};
+use crate::config::Config;
+use crate::domain::clock::Clock;
+use crate::domain::ids::IdSource;
+use crate::live::hub::Hub;
+use crate::store::Store;
+
+/// The parts a route may take. Cheap to clone.
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    pub store: Store,
+    pub queues: Queues,
+    /// Sockets that end with a login or a membership.
+    pub hub: Hub,
+    pub tokens: Tokens,
+    pub passwords: Passwords,
+    pub limits: RateLimits,
+    pub clock: Clock,
+    pub ids: IdSource,
+    pub lookups: Lookups,
+    pub readiness: Readiness,
+    pub public_url: PublicUrl,
+    /// What `/metrics` renders; without one it is empty.
+    pub metrics: Option<PrometheusHandle>,
+    /// Web origins that may call from a browser, besides our own.
+    pub origins: Arc<[HeaderValue]>,
+    /// Largest body; read once, when the router is built.
+    #[from_ref(skip)]
+    pub body_bytes_max: usize,
+}
+
+impl AppState {
+    /// Puts the parts together; what is wrong with the settings is told by its text.
+    pub fn new(
+        config: &Config,
+        store: Store,
+        queues: Queues,
+        hub: Hub,
+        tokens: Tokens,
+        passwords: Passwords,
+        metrics: Option<PrometheusHandle>,
+        readiness: Readiness,
+        clock: Clock,
+        ids: IdSource,
+    ) -> Result<Self, String> {
+        let origins = config
+            .server
+            .origins
+            .iter()
+            .map(|origin| HeaderValue::from_str(origin.trim()).map_err(|_| format!("{origin:?} is no web origin")))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            store,
+            queues,
+            hub,
+            tokens,
+            passwords,
+            limits: RateLimits::new(&config.limits, &config.server, clock.clone())?,
+            lookups: Lookups::new(clock.clone()),
+            clock,
+            ids,
+            readiness,
+            public_url: PublicUrl::new(config.server.public_url.as_deref())?,
+            metrics,
+            origins: origins.into(),
+            body_bytes_max: config.server.body_bytes_max,
+        })
+    }
+}
+
+/// Whether this server should be sent requests, as far as it knows itself. Set by `app`, read by `/health/ready`.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<Flags>);
+
+#[derive(Debug, Default)]
+struct Flags {
+    restored: AtomicBool,
+    stopping: AtomicBool,
+}
+
+impl Readiness {
+    /// Every queue with an open call stands again.
+    pub fn set_restored(&self) {
+        self.0.restored.store(true, Ordering::Release);
+    }
+
+    /// The server is going down and takes nothing new.
+    pub fn set_stopping(&self) {
+        self.0.stopping.store(true, Ordering::Release);
+    }
+
+    /// Why it is not ready; empty when it is.
+    pub fn reasons(&self) -> Vec<&'static str> {
+        let mut reasons = Vec::new();
+        if !self.0.restored.load(Ordering::Acquire) {
+            reasons.push("queues are being restored");
+        }
+        if self.0.stopping.load(Ordering::Acquire) {
+            reasons.push("the server is stopping");
+        }
+        reasons
+    }
+}

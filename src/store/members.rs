@@ -1,0 +1,121 @@
+//! Owns who serves which department. A user without a department receives no calls.
+
+use super::users::{User, UserRow};
+use super::{Page, Paged, Result, Store, Transaction};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{DepartmentId, TenantId, UserId};
+
+/// What came of adding or removing a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    Changed,
+    /// It was so already.
+    Unchanged,
+    /// The department or the user is not there.
+    NotFound,
+}
+
+/// One page of those who serve a department, by name; `None` when there is no such department.
+pub async fn list(
+    store: &Store,
+    tenant: TenantId,
+    department: DepartmentId,
+    page: Page,
+) -> Result<Option<Paged<User>>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let count = sqlx::query_scalar!(
+        "SELECT (SELECT count(*) FROM department_users m
+                 WHERE m.tenant_id = d.tenant_id AND m.department_id = d.id) AS \"count!\"
+         FROM departments d WHERE d.tenant_id = $1 AND d.id = $2",
+        tenant.0,
+        department.0
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(total_count) = count else { return Ok(None) };
+    let rows = sqlx::query_as!(
+        UserRow,
+        "SELECT u.id, u.number, u.name, u.email, u.password_hash, u.role, u.active, u.avatar_url, u.mfa_enabled, u.locale,
+                u.capacity, u.skills, u.inserted_at, u.updated_at
+         FROM department_users m JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
+         WHERE m.tenant_id = $1 AND m.department_id = $2 ORDER BY lower(u.name), u.id LIMIT $3 OFFSET $4",
+        tenant.0,
+        department.0,
+        page.limit(),
+        page.offset()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let items = rows.into_iter().map(User::try_from).collect::<Result<_>>()?;
+    Ok(Some(Paged { items, page, total_count }))
+}
+
+/// Whether the user serves the department.
+pub async fn serves(store: &Store, tenant: TenantId, department: DepartmentId, user: UserId) -> Result<bool> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    Ok(sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM department_users
+                        WHERE tenant_id = $1 AND department_id = $2 AND user_id = $3) AS \"serves!\"",
+        tenant.0,
+        department.0,
+        user.0
+    )
+    .fetch_one(&mut *tx)
+    .await?)
+}
+
+/// Lets a user serve a department.
+pub async fn add(
+    store: &Store,
+    tenant: TenantId,
+    department: DepartmentId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Membership> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    if !both_exist(&mut tx, tenant, department, user).await? {
+        return Ok(Membership::NotFound);
+    }
+    let done = sqlx::query!(
+        "INSERT INTO department_users (tenant_id, department_id, user_id, inserted_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT DO NOTHING",
+        tenant.0,
+        department.0,
+        user.0,
+        now.to_utc()
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(if done.rows_affected() > 0 { Membership::Changed } else { Membership::Unchanged })
+}
+
+/// Ends a user's service of a department.
+pub async fn remove(store: &Store, tenant: TenantId, department: DepartmentId, user: UserId) -> Result<Membership> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    if !both_exist(&mut tx, tenant, department, user).await? {
+        return Ok(Membership::NotFound);
+    }
+    let done = sqlx::query!(
+        "DELETE FROM department_users WHERE tenant_id = $1 AND department_id = $2 AND user_id = $3",
+        tenant.0,
+        department.0,
+        user.0
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(if done.rows_affected() > 0 { Membership::Changed } else { Membership::Unchanged })
+}
+
+async fn both_exist(tx: &mut Transaction, tenant: TenantId, department: DepartmentId, user: UserId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND id = $2)
+                AND EXISTS (SELECT FROM users WHERE tenant_id = $1 AND id = $3) AS \"both!\"",
+        tenant.0,
+        department.0,
+        user.0
+    )
+    .fetch_one(&mut **tx)
+    .await?)
+}

@@ -1,0 +1,7 @@
+//! The whole application over real HTTP and WebSocket against a real Postgres. Each test has an application and a database
+//! of its own, so that they run side by side and in any order.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test that cannot go on should stop there and say where.
+
+mod api;
+#[allow(dead_code, reason = "a harness offers more than the tests of the day use")]
+mod harness;

@@ -1,0 +1,145 @@
+//! Companies, staff, departments and logins.
+
+use vez::domain::department::RoutingStrategy;
+use vez::store::departments::{self, DepartmentChange, DepartmentSort, Membership};
+use vez::store::sessions::{self, Rotated};
+use vez::store::users::{self, UserFilter, UserSort};
+use vez::store::{Page, Sort, SortOrder, StoreError, tenants};
+
+use crate::scratch;
+use crate::world::World;
+
+#[tokio::test]
+async fn a_refresh_token_is_good_once_and_its_second_use_revokes_the_family() {
+    let (store, _) = scratch::store().await;
+    let world = World::new(&store, "a").await;
+    let (tenant, user, now) = (world.tenant, world.user, world.now);
+    let session = world.ids.next(now);
+    let until = now.plus_seconds(7 * 86_400);
+    sessions::create(&store, tenant, user, session, "one", until, now).await.unwrap();
+    assert_eq!(sessions::tenant_of(&store, "one").await.unwrap(), Some(tenant));
+    let rotate = async |old: &str, new: &str, at| sessions::rotate(&store, tenant, old, new, until, at).await.unwrap();
+    assert_eq!(rotate("one", "two", now).await, Rotated::Ok { user, session });
+    assert_eq!(rotate("two", "three", now).await, Rotated::Ok { user, session });
+    assert_eq!(rotate("one", "stolen", now).await, Rotated::Reused { user, session });
+    assert_eq!(rotate("three", "four", now).await, Rotated::Unknown, "the whole family is gone");
+    assert_eq!(rotate("nothing", "four", now).await, Rotated::Unknown);
+
+    let other = world.ids.next(now);
+    sessions::create(&store, tenant, user, other, "five", until, now).await.unwrap();
+    assert_eq!(rotate("five", "six", until).await, Rotated::Unknown, "expired");
+    assert!(sessions::revoke_family(&store, tenant, other, now).await.unwrap());
+    assert!(!sessions::revoke_family(&store, tenant, other, now).await.unwrap());
+
+    let third = world.ids.next(now);
+    sessions::create(&store, tenant, user, third, "seven", until, now).await.unwrap();
+    let (a, b) = tokio::join!(rotate("seven", "eight", now), rotate("seven", "nine", now));
+    assert!([a, b].contains(&Rotated::Reused { user, session: third }), "{a:?} {b:?}");
+}
+
+#[tokio::test]
+async fn staff_are_unique_by_address_and_lose_their_logins_when_let_out() {
+    let (store, _) = scratch::store().await;
+    let world = World::new(&store, "a").await;
+    let (tenant, now) = (world.tenant, world.now);
+    let taken = world.add_user("Outra", "ANA@example.com").await;
+    assert!(matches!(taken, Err(StoreError::Conflict { constraint }) if constraint == "users_email_key"));
+    let bia = world.add_user("Bia", "bia@example.com").await.unwrap();
+    assert_eq!((bia.number, bia.locale.as_str(), bia.capacity), (2, "pt-BR", 2), "a refused one takes no number");
+    assert_eq!(users::by_email(&store, tenant, "Bia@Example.com").await.unwrap(), Some(bia.clone()));
+    let search = UserFilter { search: Some("bi".into()), ..Default::default() };
+    let sort = Sort::by(UserSort::Name, SortOrder::Asc);
+    assert_eq!(
+        users::list(&store, tenant, &search, sort, Page::default()).await.unwrap().items,
+        std::slice::from_ref(&bia)
+    );
+    for field in [UserSort::Email, UserSort::Role, UserSort::InsertedAt] {
+        let sort = Sort::by(field, SortOrder::Desc);
+        assert_eq!(
+            users::list(&store, tenant, &Default::default(), sort, Page::default()).await.unwrap().total_count,
+            2
+        );
+    }
+    sessions::create(&store, tenant, bia.id, world.ids.next(now), "t", now.plus_seconds(60), now).await.unwrap();
+    assert!(!users::set_active(&store, tenant, bia.id, false, now).await.unwrap().unwrap().active);
+    let rotated = sessions::rotate(&store, tenant, "t", "u", now.plus_seconds(60), now).await.unwrap();
+    assert_eq!(rotated, Rotated::Unknown);
+}
+
+#[tokio::test]
+async fn departments_change_only_where_told() {
+    let (store, _) = scratch::store().await;
+    let world = World::new(&store, "a").await;
+    let (tenant, now) = (world.tenant, world.now);
+    let first = departments::find(&store, tenant, world.department).await.unwrap().unwrap();
+    assert_eq!((first.identifier.as_str(), first.number, first.user_count), ("suporte-tecnico", 1, 1));
+    assert_eq!(first.settings(), vez::domain::department::Settings::new(first.id, "Suporte Técnico"));
+
+    let same_name = DepartmentChange { name: Some("Suporte técnico!".into()), ..Default::default() };
+    let second = departments::create(&store, tenant, world.ids.next(now), same_name, now).await.unwrap();
+    assert_eq!(second.identifier, "suporte-tecnico-2");
+    let taken = DepartmentChange { identifier: Some("suporte-tecnico".into()), ..Default::default() };
+    let taken = departments::update(&store, tenant, second.id, taken, now).await;
+    assert!(matches!(taken, Err(StoreError::Conflict { constraint }) if constraint == "departments_identifier_key"));
+
+    let change = DepartmentChange {
+        description: Some(Some("Ajuda".into())),
+        max_queue_size: Some(Some(1_000_000)),
+        max_wait_time: Some(Some(300)),
+        routing_strategy: Some(RoutingStrategy::FewestCalls),
+        active: Some(false),
+        ..Default::default()
+    };
+    let changed = departments::update(&store, tenant, first.id, change, now).await.unwrap().unwrap();
+    assert_eq!((changed.max_queue_size, changed.max_wait_time, changed.active), (Some(1_000_000), Some(300), false));
+    assert_eq!((changed.offer_timeout_seconds, changed.name.as_str()), (20, "Suporte Técnico"));
+    let back = DepartmentChange { max_queue_size: Some(None), ..Default::default() };
+    let back = departments::update(&store, tenant, first.id, back, now).await.unwrap().unwrap();
+    assert_eq!((back.max_queue_size, back.max_wait_time), (None, Some(300)));
+    assert_eq!(departments::settings(&store, tenant, first.id).await.unwrap(), Some(back.settings()));
+
+    let sort = Sort::by(DepartmentSort::Name, SortOrder::Asc);
+    let list = departments::list(&store, tenant, Some("t_c"), None, sort, Page::default()).await.unwrap();
+    assert_eq!(list.total_count, 0, "an underscore is an underscore");
+    let list = departments::list(&store, tenant, Some("SUPORTE"), Some(true), sort, Page::default()).await.unwrap();
+    assert_eq!(list.items, std::slice::from_ref(&second));
+}
+
+#[tokio::test]
+async fn memberships_say_what_they_did() {
+    let (store, _) = scratch::store().await;
+    let world = World::new(&store, "a").await;
+    let (tenant, department, user, now) = (world.tenant, world.department, world.user, world.now);
+    assert!(departments::serves(&store, tenant, department, user).await.unwrap());
+    assert_eq!(departments::add_user(&store, tenant, department, user, now).await.unwrap(), Membership::Unchanged);
+    let names = users::departments_of(&store, tenant, user).await.unwrap();
+    assert_eq!(names, [(department, "Suporte Técnico".to_owned())]);
+    let page = departments::users(&store, tenant, department, Page::default()).await.unwrap().unwrap();
+    assert_eq!((page.total_count, page.items[0].id), (1, user));
+    assert_eq!(departments::remove_user(&store, tenant, department, user).await.unwrap(), Membership::Changed);
+    assert_eq!(departments::remove_user(&store, tenant, department, user).await.unwrap(), Membership::Unchanged);
+    let nobody = world.ids.next(now);
+    assert_eq!(departments::add_user(&store, tenant, department, nobody, now).await.unwrap(), Membership::NotFound);
+    let nowhere = world.ids.next(now);
+    assert!(departments::users(&store, tenant, nowhere, Page::default()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_company_reads_as_it_was_made() {
+    let (store, _) = scratch::store().await;
+    let world = World::new(&store, "acme").await;
+    let company = tenants::company(&store, world.tenant).await.unwrap().unwrap();
+    assert_eq!((company.slug.as_str(), company.time_zone), ("acme", chrono_tz::America::Sao_Paulo));
+    assert_eq!(company.max_concurrent_calls, Some(10));
+    let again = tenants::NewTenant {
+        id: world.ids.next(world.now),
+        slug: "acme".into(),
+        name: "Other".into(),
+        plan: tenants::Plan::Free,
+        time_zone: chrono_tz::UTC,
+    };
+    let taken = tenants::create(&store, again, world.now).await;
+    assert!(matches!(taken, Err(StoreError::Conflict { constraint }) if constraint == "tenants_slug_key"));
+    store.ping().await.unwrap();
+    store.close().await;
+}
