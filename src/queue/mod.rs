@@ -40,8 +40,6 @@ pub mod rejection;
 pub mod restore;
 mod settle;
 pub mod state;
-#[cfg(test)]
-pub(crate) mod tests;
 pub mod view;
 pub mod wait;
 pub mod waiting;
@@ -51,3 +49,6 @@ pub use command::{Command, NewCall, Party};
 pub use effect::Effect;
 pub use rejection::Rejection;
 pub use state::Queue;
+
+#[cfg(test)]
+pub(crate) mod tests;

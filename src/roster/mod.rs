@@ -25,8 +25,9 @@ pub mod invariants;
 mod restore;
 mod slots;
 pub mod state;
-#[cfg(test)]
-mod tests;
 
 pub use effect::{Applied, Command, Effect, Reply};
 pub use state::Roster;
+
+#[cfg(test)]
+mod tests;

@@ -7,13 +7,13 @@ use crate::domain::agent::{AgentSnapshot, AgentStatus, Intent};
 use crate::domain::call::{CallSnapshot, Caller, Phase};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{RoutingStrategy, Settings};
-use crate::domain::ids::{CallId, DepartmentId, GrantId, PickId, UserId};
+use crate::domain::ids::{CallId, DepartmentId, GrantId, UserId};
 use crate::domain::role::Role;
 use crate::domain::rules::Rules;
 use crate::queue::event::{Said as QueueSaid, Settled};
 use crate::queue::exchange::{Envelope, ToQueue, ToRoster};
 use crate::queue::restore::Restored;
-use crate::queue::tests::story::{Stage, after, at, id, seconds, skills};
+use crate::queue::tests::story::{after, at, id, seconds, skills};
 use crate::queue::{self, NewCall, Queue};
 use crate::roster::effect::{PlannedWrapUp, RestoredAgent, RestoredCall, Said, StatusCause, Supervisor};
 use crate::roster::state::Profile;
@@ -23,38 +23,38 @@ use crate::roster::{Command, Effect, Reply, Roster, invariants};
 const MESSAGES_MAX: usize = 200;
 
 /// A message on its way.
-enum Mail {
+pub(super) enum Mail {
     ToRoster(DepartmentId, Envelope<ToRoster>),
     ToQueue(DepartmentId, Envelope<ToQueue>),
 }
 
 /// A queue and how far its messages have come.
-struct Desk {
-    queue: Queue,
-    incarnation: u64,
+pub(super) struct Desk {
+    pub queue: Queue,
+    pub incarnation: u64,
     sent: u64,
 }
 
 /// A roster, its queues, and who is who.
 pub(super) struct Company {
     pub roster: Roster,
-    desks: BTreeMap<DepartmentId, Desk>,
+    pub(super) desks: BTreeMap<DepartmentId, Desk>,
     settings: BTreeMap<DepartmentId, Settings>,
     profiles: BTreeMap<UserId, Profile>,
-    now: Timestamp,
-    names: BTreeMap<uuid::Uuid, String>,
-    homes: BTreeMap<CallId, DepartmentId>,
+    pub(super) now: Timestamp,
+    pub(super) names: BTreeMap<uuid::Uuid, String>,
+    pub(super) homes: BTreeMap<CallId, DepartmentId>,
     offers: BTreeMap<UserId, VecDeque<(GrantId, DepartmentId)>>,
     rows: BTreeMap<CallId, Arc<CallSnapshot>>,
     agents: BTreeMap<UserId, Arc<AgentSnapshot>>,
-    mail: VecDeque<Mail>,
+    pub(super) mail: VecDeque<Mail>,
     /// Whether messages wait: what a dead queue said last may never be heard.
-    holds_mail: bool,
-    number: i64,
+    pub(super) holds_mail: bool,
+    pub(super) number: i64,
     grants: u128,
     incarnations: u64,
-    plan: Option<u32>,
-    seen: Vec<String>,
+    pub(super) plan: Option<u32>,
+    pub(super) seen: Vec<String>,
 }
 
 /// Tells a story of a company that begins with nobody.
@@ -94,7 +94,7 @@ impl Company {
         self.names.get(&id).cloned().unwrap_or_else(|| "nobody".into())
     }
 
-    fn roster(&mut self, command: Command) {
+    pub(super) fn roster(&mut self, command: Command) {
         self.roster_now(command);
         self.deliver();
     }
@@ -165,7 +165,7 @@ impl Company {
         }
     }
 
-    fn queue(&mut self, department: DepartmentId, command: queue::Command) {
+    pub(super) fn queue(&mut self, department: DepartmentId, command: queue::Command) {
         self.queue_now(department, command);
         self.deliver();
     }
@@ -223,7 +223,7 @@ impl Company {
         }
     }
 
-    fn deliver(&mut self) {
+    pub(super) fn deliver(&mut self) {
         let mut count = 0;
         while !self.holds_mail
             && let Some(mail) = self.mail.pop_front()
@@ -242,7 +242,7 @@ impl Company {
     }
 
     /// Opens a department, or changes its settings.
-    fn department(&mut self, words: &[&str]) {
+    pub(super) fn department(&mut self, words: &[&str]) {
         let department: DepartmentId = self.named(words[1]);
         let mut settings =
             self.settings.get(&department).cloned().unwrap_or_else(|| Settings::new(department, words[1]));
@@ -264,7 +264,7 @@ impl Company {
         }
     }
 
-    fn start_queue(&mut self, department: DepartmentId, served_until: Option<Timestamp>) {
+    pub(super) fn start_queue(&mut self, department: DepartmentId, served_until: Option<Timestamp>) {
         self.incarnations += 1;
         let incarnation = self.incarnations;
         self.roster_now(Command::QueueStarted { department, incarnation });
@@ -284,7 +284,7 @@ impl Company {
         self.deliver();
     }
 
-    fn profile(&mut self, words: &[&str]) {
+    pub(super) fn profile(&mut self, words: &[&str]) {
         let user: UserId = self.named(words[0]);
         let known = self.profiles.get(&user);
         let departments: BTreeSet<DepartmentId> = match after(words, "serves") {
@@ -303,7 +303,7 @@ impl Company {
         self.roster(Command::Configure { user, profile: Some(profile) });
     }
 
-    fn status(&mut self, words: &[&str]) {
+    pub(super) fn status(&mut self, words: &[&str]) {
         let user: UserId = id(words[0]);
         let status = AgentStatus::parse(words[2]).unwrap();
         let by = after(words, "by").map(|name| Supervisor { user_id: id(name), name: Arc::from(name) });
@@ -311,7 +311,7 @@ impl Company {
         self.roster(Command::SetStatus { user, by, intent: Intent::plain(status), after_call });
     }
 
-    fn join(&mut self, words: &[&str]) {
+    pub(super) fn join(&mut self, words: &[&str]) {
         self.number += 1;
         let call: CallId = self.named(words[0]);
         let department: DepartmentId = id(words[2]);
@@ -337,7 +337,7 @@ impl Company {
     }
 
     /// Everything dies, and starts again `gap` seconds later from the record. Sockets are gone.
-    fn restart(&mut self, gap: f64) {
+    pub(super) fn restart(&mut self, gap: f64) {
         let died = self.now;
         self.now = Timestamp::from_micros(died.micros() + (gap * 1e6) as i64);
         self.mail.clear();
@@ -374,122 +374,7 @@ impl Company {
         invariants::check(&self.roster).unwrap();
     }
 
-    fn standing(&self, user: UserId) -> (GrantId, DepartmentId) {
+    pub(super) fn standing(&self, user: UserId) -> (GrantId, DepartmentId) {
         *self.offers.get(&user).and_then(|offers| offers.front()).unwrap_or_else(|| panic!("no offer before him"))
-    }
-}
-
-impl Stage for Company {
-    fn pass(&mut self, until: f64) -> Vec<String> {
-        let until = at(until);
-        let mut seen = Vec::new();
-        loop {
-            let queues = self.desks.iter().map(|(id, desk)| (desk.queue.next_deadline(), Some(*id)));
-            let all = queues.chain([(self.roster.next_deadline(), None)]);
-            let due = all.filter_map(|(due, who)| Some((due?, who))).min().filter(|(due, _)| *due <= until);
-            let Some((due, who)) = due else { break };
-            self.now = self.now.max(due);
-            match who {
-                Some(department) => self.queue(department, queue::Command::Tick),
-                None => self.roster(Command::Tick),
-            }
-            seen.extend(self.seen.drain(..).map(|text| format!("@{} {text}", seconds(self.now))));
-        }
-        self.now = self.now.max(until);
-        seen
-    }
-
-    fn act(&mut self, words: &[&str]) -> Vec<String> {
-        let (who, verb, what) = (words[0], *words.get(1).unwrap_or(&""), *words.get(2).unwrap_or(&""));
-        let home = |company: &Company, name: &str| company.homes[&id(name)];
-        match (who, verb) {
-            ("department", _) => self.department(words),
-            ("plan", bound) => {
-                self.plan = bound.parse().ok();
-                self.roster(Command::PlanLimit(self.plan));
-            }
-            ("midnight", _) => self.roster(Command::DayStarted),
-            ("roster", "freezes") => self.roster(Command::Freeze),
-            ("roster", "thaws") => self.roster(Command::Thaw),
-            ("queue", "freezes") => self.queue(id(what), queue::Command::Freeze),
-            ("queue", "thaws") => self.queue(id(what), queue::Command::Thaw),
-            // Its last words are on their way, and may be lost.
-            ("mail", "waits") => self.holds_mail = true,
-            ("mail", "comes") => {
-                self.holds_mail = false;
-                self.deliver();
-            }
-            ("mail", "is_lost") => {
-                self.mail.clear();
-                self.holds_mail = false;
-            }
-            ("queue", "dies") => {
-                let department: DepartmentId = id(what);
-                let incarnation = self.desks.remove(&department).unwrap().incarnation;
-                self.roster(Command::QueueStopped { department, incarnation });
-            }
-            ("queue", "starts") => self.start_queue(id(what), Some(self.now)),
-            ("everything", "restarts") => self.restart(after(words, "after").unwrap().parse().unwrap()),
-            (_, "joins") => self.join(words),
-            (name, "gone") => self.queue(home(self, name), queue::Command::Detach { call: id(name), device: id(name) }),
-            (name, "back") => self.queue(home(self, name), queue::Command::Attach { call: id(name), device: id(name) }),
-            (name, "leaves") => self.queue(home(self, name), queue::Command::Leave { call: id(name) }),
-            (name, "serves") => self.profile(&[&[name], &words[1..]].concat()),
-            (name, "removed") => self.roster(Command::Configure { user: id(name), profile: None }),
-            (_, "sets") => self.status(words),
-            (name, "attaches") => {
-                let device = id(&format!("{name} {what}"));
-                self.roster(Command::Attach { user: id(name), device });
-            }
-            (name, "detaches") => {
-                let device = id(&format!("{name} {what}"));
-                self.roster(Command::Detach { user: id(name), device });
-            }
-            (name, "comes") => {
-                let user = id(name);
-                self.roster(Command::Attach { user, device: id(name) });
-                let intent = Intent::plain(AgentStatus::Available);
-                self.roster(Command::SetStatus { user, by: None, intent, after_call: false });
-                self.seen.retain(|text| !text.ends_with("is available"));
-            }
-            (name, "accepts") => {
-                let (grant, department) = self.standing(id(name));
-                self.queue(department, queue::Command::Accept { grant, user: id(name) });
-            }
-            (name, "declines") => {
-                let (grant, department) = self.standing(id(name));
-                self.queue(department, queue::Command::Decline { grant, user: id(name) });
-            }
-            (name, "starts") => self.queue(home(self, what), queue::Command::Start { call: id(what), user: id(name) }),
-            (name, "completes") => {
-                let command = queue::Command::Complete { call: id(what), user: id(name), supervisor: false };
-                self.queue(home(self, what), command);
-            }
-            (name, "picks") => {
-                self.number += 1;
-                let pick: PickId = id(&format!("pick {}", self.number));
-                let command = queue::Command::Pick { pick, call: id(what), user: id(name), by: id(name) };
-                self.queue(home(self, what), command);
-            }
-            (name, "ends_wrap_up") => {
-                self.roster(Command::WrapUpEnd { user: id(name), call: (!what.is_empty()).then(|| id(what)) })
-            }
-            (name, "extends") => {
-                self.roster(Command::WrapUpExtend { user: id(name), call: None, seconds: what.parse().unwrap() });
-            }
-            (name, "may?") => {
-                let agent = self.roster.agent(id(name)).unwrap();
-                return vec![match agent.may_be_offered() {
-                    Ok(()) => "yes".into(),
-                    Err(why) => format!("{why:?}"),
-                }];
-            }
-            (name, "does?") => {
-                let agent = self.roster.agent(id(name)).unwrap();
-                return vec![agent.activity().as_str().into()];
-            }
-            _ => panic!("what does {words:?} mean?"),
-        }
-        std::mem::take(&mut self.seen)
     }
 }

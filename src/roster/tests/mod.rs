@@ -7,4 +7,5 @@ mod facts;
 mod grants;
 mod leases;
 mod restarts;
+mod words;
 mod wrap_ups;
