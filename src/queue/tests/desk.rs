@@ -177,7 +177,7 @@ impl Desk {
             alternative,
             alone: words.contains(&"alone"),
             ready_since: self.now,
-            pick: after(words, "for").map(|pick| id(pick)),
+            pick: after(words, "for").map(id),
         }))
     }
 
