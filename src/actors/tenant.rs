@@ -125,18 +125,12 @@ impl State {
             time_zone,
             concurrent_calls_max,
             departments,
-            mut agents,
+            agents,
             open,
             served_until,
         } = args;
         let now = shared.clock.now();
         let (day_start, day_end) = load::day(time_zone, now);
-        for agent in &mut agents {
-            if let Some(snapshot) = agent.snapshot.as_mut().filter(|snapshot| snapshot.changed_at < day_start) {
-                // Midnight passed while nobody counted.
-                snapshot.calls_today = 0;
-            }
-        }
         let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy)).collect();
         let agents = agents.into_iter().map(|agent| load::since_midnight(agent, day_start));
         let (core, effects) =

@@ -11,6 +11,8 @@ use crate::domain::ids::CallId;
 
 /// Calls shown in a snapshot of `queue:`; the rest is paged by `list` (realtime.md).
 const SNAPSHOT_CALLS: u32 = 100;
+/// Calls on one page of `list`: about 100 KiB of frame.
+const LIST_CALLS_MAX: u32 = 500;
 
 impl State {
     pub(super) fn snapshot(&self) -> QueueState {
@@ -28,7 +30,7 @@ impl State {
 
     pub(super) fn waiting(&self, after_position: u32, limit: u32) -> Vec<WaitingCall> {
         self.view
-            .waiting(after_position, limit.min(SNAPSHOT_CALLS))
+            .waiting(after_position, limit.min(LIST_CALLS_MAX))
             .into_iter()
             .map(|(position, call)| WaitingCall::of(&call, Some(position), self.is_present(call.id)))
             .collect()
