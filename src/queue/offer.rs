@@ -304,8 +304,10 @@ impl Queue {
     fn take_pick_grant(&mut self, pick: PickId, grant: Grant) {
         let found = self.picks.get(&pick).copied().filter(|_| !self.is_frozen());
         let Some(id) = found else {
-            // The pick is over, but what goes back must not say that nobody here waits for this agent.
-            let rank = self.best_for(grant.user, &grant.skills).map(|(rank, _)| rank);
+            // The pick is over, but what goes back must not say that nobody here waits for this agent; while frozen nobody
+            // does, and the thaw tells anew.
+            let best = if self.is_frozen() { None } else { self.best_for(grant.user, &grant.skills) };
+            let rank = best.map(|(rank, _)| rank);
             return self.hand_back(grant.grant, rank);
         };
         let by = self.calls.get(&id).and_then(|c| c.picks.iter().find(|p| p.id == pick)).map(|p| p.by);

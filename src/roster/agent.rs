@@ -150,7 +150,7 @@ impl Agent {
         if self.held.is_some() {
             return Err(WhyNot::Held);
         }
-        if self.after_call.is_some() {
+        if self.after_call.as_ref().is_some_and(|intent| intent.status != AgentStatus::Available) {
             return Err(WhyNot::AfterCall);
         }
         if self.devices.is_empty() {

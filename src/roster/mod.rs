@@ -28,3 +28,6 @@ pub mod state;
 
 pub use effect::{Applied, Command, Effect, Reply};
 pub use state::Roster;
+
+#[cfg(test)]
+mod tests;
