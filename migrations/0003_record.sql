@@ -140,10 +140,49 @@ CREATE TABLE ownership (
 ) WITH (fillfactor = 30);
 GRANT SELECT, INSERT, UPDATE ON ownership TO vez_system;
 
--- The last batch each shard committed, so that a writer who lost its connection can ask.
+-- The last batch each shard committed, so that a writer who lost its connection can ask; and the number of the connection
+-- that writes the shard, raised with each new one, so that nothing an older one sent can still be written.
 CREATE TABLE writer_marks (
     shard integer PRIMARY KEY,
-    batch_id uuid NOT NULL,
-    epoch bigint NOT NULL
+    generation bigint NOT NULL,
+    epoch bigint NOT NULL,
+    batch_id uuid
 ) WITH (fillfactor = 30);
 GRANT SELECT, INSERT, UPDATE ON writer_marks TO vez_system;
+
+-- The first thing every batch does, inside the one statement that writes it: holds the lock that whoever takes the database
+-- over takes exclusively, and its shard's own, until its transaction is over; then looks whether its owner still owns and its
+-- connection still is the shard's. As a volatile function it reads with a snapshot taken after the locks, which the calling
+-- statement's own would not be.
+CREATE FUNCTION vez_enter_batch(
+    batch_epoch bigint, lock_class integer, batch_lock integer, batch_shard integer, batch_generation bigint
+) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(lock_class, batch_lock), pg_advisory_xact_lock(lock_class, batch_shard);
+    IF NOT EXISTS (SELECT FROM public.ownership WHERE owner_epoch = batch_epoch) THEN
+        RAISE EXCEPTION USING ERRCODE = 'VZ001', MESSAGE = 'another process owns the record';
+    END IF;
+    IF NOT EXISTS (
+        SELECT FROM public.writer_marks WHERE shard = batch_shard AND generation = batch_generation
+    ) THEN
+        RAISE EXCEPTION USING ERRCODE = 'VZ004', MESSAGE = 'a newer connection writes this shard';
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- Ends the statement that calls it, and its transaction, with an error of ours.
+CREATE FUNCTION vez_refuse(code text, sentence text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = code, MESSAGE = sentence;
+END
+$$;
+
+REVOKE ALL ON FUNCTION vez_enter_batch(bigint, integer, integer, integer, bigint), vez_refuse(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION vez_enter_batch(bigint, integer, integer, integer, bigint), vez_refuse(text, text) TO vez_system;

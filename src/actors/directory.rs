@@ -1,15 +1,16 @@
 //! Owns which tenants run: started on demand or because they have open calls, restarted when they die, stopped when idle.
 //! Whoever asks for a tenant that is stopping waits here until it runs again.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dashmap::DashMap;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore, oneshot};
 
-use super::handle::{CallError, OVERLOADED, UNAVAILABLE};
+use super::error::{ANSWER_WITHIN, CallError, OVERLOADED, UNAVAILABLE};
 use super::health::{Health, StorageHealth};
 use super::load;
 use super::numbers::Numbers;
@@ -18,10 +19,14 @@ use super::queue::QueueMsg;
 use super::tenant::{self, TenantActor, TenantMsg};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::department::Settings;
-use crate::domain::ids::{CallId, DepartmentId, IdSource, TenantId};
+use crate::domain::ids::{DepartmentId, IdSource, TenantId};
+use crate::domain::rules::Rules;
 use crate::live::hub::Hub;
+use crate::live::topic::Topic;
 use crate::queue::Command;
 use crate::store::{Store, StoreError, restore};
+
+mod link;
 
 /// Commands of one tenant under way at once: mailboxes have no bound of their own, so this is theirs. Ten thousand sockets
 /// that all reconnect within a second stay below it.
@@ -30,13 +35,11 @@ pub(super) const IN_FLIGHT_MAX: usize = 16_384;
 const RESTORES_AT_ONCE: usize = 8;
 /// How often idle tenants are looked for, and how long one must be idle in both looks to be stopped.
 const IDLE_PERIOD: Duration = Duration::from_secs(120);
-/// The pause before a tenant that died is restarted; it doubles with each death in a row, up to so often.
+/// The pause before a tenant that died is restarted; it doubles with each death in a row.
 const RESTART_PAUSE: Duration = Duration::from_millis(50);
-const RESTART_DOUBLINGS_MAX: u32 = 6;
-/// A tenant that lived this long has recovered: its next death is the first in a row.
-const RECOVERED_SECONDS: i64 = 60;
-/// Whoever asks for a tenant that is starting waits so long: commands are answered within 3 s (RULES.md).
-const ENTER_WITHIN: Duration = Duration::from_secs(2);
+
+/// A tenant that lived so long since its last death is not in a loop of deaths.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Called before each command to a queue is applied.
 pub type BeforeCommand = Arc<dyn Fn(&Command) + Send + Sync>;
@@ -59,6 +62,7 @@ pub struct Parts {
     pub epoch: i64,
     /// When the process before us last served.
     pub served_until: Option<Timestamp>,
+    pub rules: Rules,
     pub probes: Probes,
 }
 
@@ -70,6 +74,7 @@ pub(super) struct Shared {
     pub ids: IdSource,
     pub persistence: Persistence,
     pub health: StorageHealth,
+    pub rules: Rules,
     pub probes: Probes,
     epoch: i64,
     lives: AtomicU64,
@@ -83,77 +88,7 @@ impl Shared {
     }
 }
 
-/// What the handle and the actors know together of one running tenant.
-pub(super) struct TenantLink {
-    pub tenant: TenantId,
-    /// Which life of the tenant may write.
-    pub generation: u64,
-    /// The department of each open call.
-    pub calls: DashMap<CallId, DepartmentId>,
-    pub numbers: Numbers,
-    pub in_flight: Arc<Semaphore>,
-    queues: DashMap<DepartmentId, Desk>,
-    actor: OnceLock<ActorRef<TenantMsg>>,
-    joined_floor: Option<Timestamp>,
-}
-
-/// One department's queue as seen from outside: running or not, and the call touched last.
-struct Desk {
-    queue: watch::Sender<Option<ActorRef<QueueMsg>>>,
-    touched: Option<CallId>,
-    name: Arc<str>,
-}
-
-impl TenantLink {
-    /// The tenant's actor; `None` only while it is being started.
-    pub fn actor(&self) -> Option<&ActorRef<TenantMsg>> {
-        self.actor.get()
-    }
-
-    pub fn has_department(&self, department: DepartmentId) -> bool {
-        self.queues.contains_key(&department)
-    }
-
-    /// A department was made or renamed.
-    pub fn add_department(&self, settings: &Settings) {
-        let mut desk = self.queues.entry(settings.department_id).or_insert_with(|| Desk {
-            queue: watch::Sender::new(None),
-            touched: None,
-            name: settings.name.clone(),
-        });
-        desk.name = settings.name.clone();
-    }
-
-    pub fn department_name(&self, department: DepartmentId) -> Option<Arc<str>> {
-        self.queues.get(&department).map(|desk| desk.name.clone())
-    }
-
-    /// The queue of a department, now and later; `None` when there is no such department.
-    pub fn queue(&self, department: DepartmentId) -> Option<watch::Receiver<Option<ActorRef<QueueMsg>>>> {
-        self.queues.get(&department).map(|desk| desk.queue.subscribe())
-    }
-
-    pub fn publish_queue(&self, department: DepartmentId, actor: Option<ActorRef<QueueMsg>>) {
-        if let Some(desk) = self.queues.get(&department) {
-            desk.queue.send_replace(actor);
-        }
-    }
-
-    /// Notes the call a queue is about to touch.
-    pub fn touch(&self, department: DepartmentId, call: Option<CallId>) {
-        if let Some(mut desk) = self.queues.get_mut(&department) {
-            desk.touched = call;
-        }
-    }
-
-    pub fn touched(&self, department: DepartmentId) -> Option<CallId> {
-        self.queues.get(&department).and_then(|desk| desk.touched)
-    }
-
-    pub fn joined_floor(&self) -> Option<Timestamp> {
-        self.joined_floor
-    }
-}
+pub(super) use link::TenantLink;
 
 /// The running tenants; clones share them.
 #[derive(Clone)]
@@ -181,6 +116,8 @@ struct Running {
 /// A running tenant that cannot be stopped while this is held.
 pub(super) struct Entered {
     pub link: Arc<TenantLink>,
+    /// Whoever asked hears something by then.
+    pub due: tokio::time::Instant,
     _open: OwnedRwLockReadGuard<Running>,
 }
 
@@ -229,6 +166,7 @@ impl System {
             ids: parts.ids,
             persistence: parts.persistence,
             health: parts.health,
+            rules: parts.rules,
             probes: parts.probes,
             epoch: parts.epoch,
             lives: AtomicU64::new(1),
@@ -242,7 +180,6 @@ impl System {
         }));
         let (root, _) = Actor::spawn(None, Root(system.clone()), ()).await?;
         let _ = system.0.root.set(root);
-        tokio::spawn(system.clone().follow_health());
         tokio::spawn(system.clone().stop_idle());
         Ok(system)
     }
@@ -262,8 +199,9 @@ impl System {
             let (system, places) = (self.clone(), places.clone());
             tasks.spawn(async move {
                 let _place = places.acquire_owned().await;
-                if let Err(error) = system.enter_patiently(tenant).await {
-                    tracing::error!(%tenant, ?error, "a tenant could not be restored; it will be when it is asked for");
+                if let Err(error) = system.enter(tenant).await {
+                    tracing::error!(%tenant, ?error, "a tenant could not be restored; trying again");
+                    tokio::spawn(system.insist(tenant));
                 }
             });
         }
@@ -273,29 +211,40 @@ impl System {
 
     /// The running tenant, started if need be; it does not stop while the answer is held.
     pub(super) async fn enter(&self, tenant: TenantId) -> Result<Entered, CallError> {
-        match tokio::time::timeout(ENTER_WITHIN, self.enter_patiently(tenant)).await {
+        let due = Clock::patience(ANSWER_WITHIN);
+        match tokio::time::timeout_at(due, self.pass(tenant, due)).await {
             Ok(entered) => entered,
-            Err(_) if self.0.shared.health.now() == Health::Up => Err(OVERLOADED),
-            Err(_) => Err(UNAVAILABLE),
+            Err(_) => Err(self.too_late()),
         }
     }
 
-    /// As [`System::enter`], however long the start takes.
-    async fn enter_patiently(&self, tenant: TenantId) -> Result<Entered, CallError> {
+    /// What to say when time ran out.
+    pub(super) fn too_late(&self) -> CallError {
+        if self.0.shared.health.now() == Health::Up { OVERLOADED } else { UNAVAILABLE }
+    }
+
+    async fn pass(&self, tenant: TenantId, due: tokio::time::Instant) -> Result<Entered, CallError> {
+        let gate = match self.0.tenants.get(&tenant) {
+            Some(gate) => gate.clone(),
+            None => self.0.tenants.entry(tenant).or_default().clone(),
+        };
         loop {
-            let gate = self.0.tenants.entry(tenant).or_default().clone();
             let open = gate.clone().read_owned().await;
             if let Some(link) = open.link.clone() {
-                return Ok(Entered { link, _open: open });
+                return Ok(Entered { link, due, _open: open });
             }
             drop(open);
+            if self.0.shared.health.now() != Health::Up {
+                // It could not be read now, and whoever waits behind us should not wait for that to show.
+                return Err(UNAVAILABLE);
+            }
             // In a task of its own: whoever stops waiting must not leave a tenant half started.
-            let started = tokio::spawn(self.clone().open(tenant, gate)).await;
+            let started = tokio::spawn(self.clone().open(tenant, gate.clone())).await;
             started.map_err(|_| CallError::Failed)??;
         }
     }
 
-    /// Starts a tenant unless somebody else has done so meanwhile.
+    /// Starts a tenant, unless somebody else has done so meanwhile.
     async fn open(self, tenant: TenantId, gate: Arc<Gate>) -> Result<(), CallError> {
         let mut closed = gate.write().await;
         if closed.link.is_some() {
@@ -306,7 +255,8 @@ impl System {
             return Ok(());
         }
         drop(closed);
-        self.0.tenants.remove_if(&tenant, |_, gate| Arc::strong_count(gate) <= 2);
+        // Held by the map, whoever waits for this, and this.
+        self.0.tenants.remove_if(&tenant, |_, gate| Arc::strong_count(gate) <= 3);
         Err(CallError::NotFound)
     }
 
@@ -318,13 +268,13 @@ impl System {
         let served_until = died_at.or(self.0.served_until);
         let since = served_until.unwrap_or_else(|| shared.clock.now());
         let Some(state) = load::tenant(&shared.store, tenant, since).await? else { return Ok(None) };
-        let open_calls = restore::departments_of_open_calls(&shared.store, tenant).await?;
+        let open_calls = restore::open_call_ids(&shared.store, tenant).await?;
         let link = Arc::new(TenantLink {
             tenant,
             generation,
-            // Known before anybody enters, so that nobody who asks for an open call is told that it is not.
-            calls: open_calls.iter().copied().collect(),
+            calls: DashMap::new(),
             numbers: Numbers::default(),
+            changes: tokio::sync::Mutex::new(()),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             queues: DashMap::new(),
             actor: OnceLock::new(),
@@ -333,7 +283,14 @@ impl System {
         for settings in &state.departments {
             link.add_department(settings);
         }
-        let concurrent_calls_max = state.company.max_concurrent_calls.and_then(|max| u32::try_from(max).ok());
+        // Known before anybody may ask: whoever reconnects while the queues still load waits for them.
+        let mut open = BTreeSet::new();
+        for (call, department) in open_calls {
+            link.calls.insert(call, department);
+            open.insert(department);
+        }
+        let open = open.into_iter().collect();
+        let concurrent_calls_max = state.company.max_concurrent_calls;
         let args = tenant::Args {
             shared: shared.clone(),
             link: link.clone(),
@@ -342,7 +299,7 @@ impl System {
             concurrent_calls_max,
             departments: state.departments,
             agents: state.agents.into_iter().map(load::agent).collect(),
-            open: open_calls.into_iter().map(|(_, department)| department).collect(),
+            open,
             served_until,
         };
         let Some(root) = self.0.root.get() else { return Err(CallError::Failed) };
@@ -351,11 +308,15 @@ impl System {
             CallError::Failed
         })?;
         self.0.by_actor.insert(actor.get_id(), tenant);
-        // The news may have passed while nobody could be told.
-        let _ = actor.cast(TenantMsg::Storage { away: shared.health.now() != Health::Up });
+        if actor.get_status() as u8 >= ractor::ActorStatus::Stopping as u8 {
+            // It died before the root could know whose it was.
+            self.0.by_actor.remove(&actor.get_id());
+            return Err(OVERLOADED);
+        }
         let _ = link.actor.set(actor);
         if died_at.is_some() {
-            shared.hub.renew_all(tenant);
+            // What the life before had committed and not told is told now. Presence says itself that it begins anew.
+            shared.hub.renew_all(tenant, |topic| !matches!(topic, Topic::Presence(_)));
         }
         Ok(Some(link))
     }
@@ -368,14 +329,19 @@ impl System {
             let dead = closed.link.as_ref().and_then(|link| link.actor()).is_some_and(|a| a.get_id() == actor);
             if dead {
                 let now = self.0.shared.clock.now();
-                let recovered = closed.died_at.is_none_or(|at| now.seconds_since(at) > RECOVERED_SECONDS);
-                closed.deaths = if recovered { 1 } else { closed.deaths + 1 };
-                closed.died_at = Some(now);
+                let quiet = closed.died_at.is_none_or(|last| last + QUIET < now);
+                closed.deaths = if quiet { 1 } else { closed.deaths + 1 };
                 closed.link = None;
+                closed.died_at = Some(now);
             }
             closed.deaths
         };
-        tokio::time::sleep(RESTART_PAUSE * 2u32.pow(deaths.saturating_sub(1).min(RESTART_DOUBLINGS_MAX))).await;
+        tokio::time::sleep(RESTART_PAUSE * 2u32.pow(deaths.min(8))).await;
+        self.insist(tenant).await;
+    }
+
+    /// Starts a tenant, however long that is not possible.
+    async fn insist(self, tenant: TenantId) {
         let mut pause = RESTART_PAUSE;
         while let Err(error) = self.enter(tenant).await {
             if matches!(error, CallError::NotFound) {
@@ -383,29 +349,6 @@ impl System {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(5));
-        }
-    }
-
-    /// Every running tenant's actor.
-    fn actors(&self) -> Vec<ActorRef<TenantMsg>> {
-        let gates: Vec<Arc<Gate>> = self.0.tenants.iter().map(|entry| entry.value().clone()).collect();
-        gates
-            .into_iter()
-            .filter_map(|gate| gate.try_read().ok().and_then(|open| open.link.clone()))
-            .filter_map(|link| link.actor().cloned())
-            .collect()
-    }
-
-    /// Freezes every line while Postgres is away, and lets them go on when it is back.
-    async fn follow_health(self) {
-        let mut health = self.0.shared.health.watch();
-        while health.changed().await.is_ok() {
-            let now = *health.borrow_and_update();
-            let away = now != Health::Up;
-            metrics::gauge!("vez_storage_up").set(if away { 0.0 } else { 1.0 });
-            for actor in self.actors() {
-                let _ = actor.cast(TenantMsg::Storage { away });
-            }
         }
     }
 
@@ -432,7 +375,8 @@ impl System {
                     let _ = actor.stop_and_wait(None, None).await;
                 }
                 closed.link = None;
-                closed.died_at = None;
+                // Nothing was due when it stopped, and nothing was missed since.
+                closed.died_at = Some(self.0.shared.clock.now());
                 tracing::debug!(%tenant, "stopped an idle tenant");
             }
             idle_before = idle_now;
@@ -441,11 +385,14 @@ impl System {
 
     /// Stops everything; what was recorded is written first.
     pub async fn stop(&self, most: Duration) {
-        self.0.shared.persistence.drain(most).await;
-        if let Some(root) = self.0.root.get() {
-            let _ = root.stop_and_wait(None, Some(most)).await;
-        }
-        self.0.shared.persistence.drain(most).await;
+        let _ = tokio::time::timeout(most, async {
+            self.0.shared.persistence.drain().await;
+            if let Some(root) = self.0.root.get() {
+                let _ = root.stop_and_wait(None, None).await;
+            }
+            self.0.shared.persistence.drain().await;
+        })
+        .await;
         self.0.shared.persistence.stop();
     }
 }

@@ -2,12 +2,11 @@
 //! answers are plain values, so that a later transport can carry them between machines.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::directory::{Entered, System};
-use super::health::Health;
+use super::directory::System;
+pub use super::error::CallError;
 use super::load;
 use super::queue::QueueMsg;
 use super::tenant::{Decision, TenantMsg};
@@ -15,7 +14,7 @@ pub use super::wire::{
     CustomerState, DashboardState, Figures, NotificationState, Parties, PresenceState, QueueState, WaitingCall,
 };
 use crate::domain::agent::Intent;
-use crate::domain::call::{CallSnapshot, CallView, Caller, EndReason, Status};
+use crate::domain::call::{CallView, Caller, EndReason, Status};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, DeviceId, GrantId, LinkId, TenantId, UserId};
 pub use crate::queue::command::Party;
@@ -23,56 +22,10 @@ pub use crate::queue::rejection::Rejection;
 pub use crate::queue::wait::Estimate;
 use crate::queue::{self, Command, Reply};
 use crate::roster;
-use crate::store::{StoreError, calls, restore};
+use crate::store::{calls, restore};
 
-/// A command that is not answered by then is answered 503 (RULES.md: within 3 s); it may still happen, and is idempotent.
-const ANSWER_WITHIN: Duration = Duration::from_millis(2_500);
-/// What a client is told to wait before it tries again.
-const RETRY_AFTER_SECONDS: u64 = 2;
 /// Entries that may wait to be written, in the whole server: about 100 MiB. Beyond it commands are answered 503.
 const PENDING_WRITES_MAX: usize = 100_000;
-
-/// Why a command or question was not answered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// A rule of the queue refused it; nothing changed.
-    #[error("{0}")]
-    Rejected(Rejection),
-    #[error("There is no such thing.")]
-    NotFound,
-    /// Postgres is away; try again. What was asked may have happened: every command is idempotent.
-    #[error("Changes cannot be stored now. Try again in {retry_after_seconds} seconds.")]
-    StorageUnavailable { retry_after_seconds: u64 },
-    /// More is under way than the server takes at once, or the queue is restarting.
-    #[error("The server is busy. Try again in {retry_after_seconds} seconds.")]
-    Overloaded { retry_after_seconds: u64 },
-    /// A fault of ours, or the record refused the change for its content.
-    #[error("The change could not be made.")]
-    Failed,
-}
-
-pub(super) const UNAVAILABLE: CallError = CallError::StorageUnavailable { retry_after_seconds: RETRY_AFTER_SECONDS };
-pub(super) const OVERLOADED: CallError = CallError::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS };
-
-impl From<StoreError> for CallError {
-    fn from(error: StoreError) -> Self {
-        if error.is_unavailable() {
-            return UNAVAILABLE;
-        }
-        tracing::error!(%error, "a question to the store failed");
-        CallError::Failed
-    }
-}
-
-impl From<Rejection> for CallError {
-    fn from(rejection: Rejection) -> Self {
-        match rejection {
-            Rejection::StorageUnavailable => UNAVAILABLE,
-            Rejection::UnknownCall => CallError::NotFound,
-            other => CallError::Rejected(other),
-        }
-    }
-}
 
 /// A customer who asks for a place.
 #[derive(Clone, Debug)]
@@ -99,6 +52,10 @@ pub struct Joined {
     pub resumed: bool,
 }
 
+mod ask;
+
+use ask::open_department;
+
 /// The door; clones are cheap.
 #[derive(Clone)]
 pub struct Queues {
@@ -120,7 +77,7 @@ impl Queues {
         self.writable()?;
         let entered = self.system.enter(tenant).await?;
         let shared = self.system.shared();
-        let number = entered.link.numbers.next(&shared.store, tenant).await?;
+        let number = self.by_then(&entered, entered.link.numbers.next(&shared.store, tenant)).await??;
         let mut requirements: Vec<Arc<str>> = new.requirements.iter().map(|skill| Arc::from(skill.as_str())).collect();
         requirements.sort();
         requirements.dedup();
@@ -183,7 +140,8 @@ impl Queues {
     pub async fn end(&self, tenant: TenantId, call: CallId, by: Party) -> Answer<()> {
         match self.call_command(tenant, call, Command::Finish { call, by }).await {
             Ok(_) => Ok(()),
-            Err(CallError::Rejected(Rejection::CallEnded)) if by == Party::Customer => Ok(()),
+            // The wish is fulfilled, whoever fulfilled it.
+            Err(CallError::Rejected(Rejection::CallEnded)) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -193,10 +151,10 @@ impl Queues {
     /// A device of the agent joined his notifications: it holds his lease.
     pub async fn attach_agent(&self, tenant: TenantId, user: UserId, device: DeviceId) -> Answer<NotificationState> {
         let entered = self.system.enter(tenant).await?;
-        let _place = entered.link.in_flight.clone().try_acquire_owned().map_err(|_| OVERLOADED)?;
-        // Whether the record can be written is no matter here: offers stand and calls go on while Postgres is away.
+        let (reply, answer) = oneshot::channel();
         let command = roster::Command::Attach { user, device };
-        self.tell_tenant(&entered, TenantMsg::Command { command, reply: None })?;
+        self.tell_tenant(&entered, TenantMsg::Command { command, reply: Some(reply) })?;
+        self.settle(&entered, answer).await?;
         let state: Option<NotificationState> =
             self.ask_tenant(&entered, |reply| TenantMsg::Notification { user, reply }).await?;
         state.ok_or(CallError::NotFound)
@@ -214,6 +172,7 @@ impl Queues {
     pub async fn detach_agent(&self, tenant: TenantId, user: UserId, device: DeviceId) -> Answer<()> {
         let entered = self.system.enter(tenant).await?;
         let command = roster::Command::Detach { user, device };
+        // Without a place of its own: a device that is gone must be heard of however much is under way.
         self.tell_tenant(&entered, TenantMsg::Command { command, reply: None })
     }
 
@@ -235,6 +194,7 @@ impl Queues {
 
     /// The agent takes an offer.
     pub async fn accept(&self, tenant: TenantId, user: UserId, offer: GrantId) -> Answer<CallView> {
+        self.writable()?;
         let entered = self.system.enter(tenant).await?;
         let reply = self.answer_offer(&entered, user, offer, Decision::Accept).await?;
         self.view(&entered, reply)
@@ -242,12 +202,14 @@ impl Queues {
 
     /// The agent does not take an offer. The reason is for people; it is not kept.
     pub async fn decline(&self, tenant: TenantId, user: UserId, offer: GrantId, _reason: Option<String>) -> Answer<()> {
+        self.writable()?;
         let entered = self.system.enter(tenant).await?;
         self.answer_offer(&entered, user, offer, Decision::Decline).await.map(|_| ())
     }
 
     /// The agent starts an assigned call.
     pub async fn start(&self, tenant: TenantId, user: UserId, call: CallId) -> Answer<CallView> {
+        self.writable()?;
         let entered = self.system.enter(tenant).await?;
         let reply = self.call_command_in(&entered, call, Command::Start { call, user }).await?;
         self.view(&entered, reply)
@@ -255,6 +217,7 @@ impl Queues {
 
     /// The agent, or a supervisor, completes a running call.
     pub async fn complete(&self, tenant: TenantId, user: UserId, supervisor: bool, call: CallId) -> Answer<CallView> {
+        self.writable()?;
         let entered = self.system.enter(tenant).await?;
         match self.call_command_in(&entered, call, Command::Complete { call, user, supervisor }).await {
             Ok(reply) => self.view(&entered, reply),
@@ -297,6 +260,7 @@ impl Queues {
 
     /// Gives a waiting call to one named agent: `pull` and `assign`.
     pub async fn pick(&self, tenant: TenantId, call: CallId, agent: UserId, by: UserId) -> Answer<CallView> {
+        self.writable()?;
         let entered = self.system.enter(tenant).await?;
         let shared = self.system.shared();
         let pick = shared.ids.next(shared.clock.now());
@@ -349,6 +313,13 @@ impl Queues {
         self.ask_tenant(&entered, |reply| TenantMsg::Presence { department, reply }).await
     }
 
+    /// An open call as the API shows it, as committed; `None` when it is not open: then the record answers.
+    pub async fn call_view(&self, tenant: TenantId, call: CallId) -> Answer<Option<CallView>> {
+        let entered = self.system.enter(tenant).await?;
+        let Some(department) = open_department(&entered, call) else { return Ok(None) };
+        self.ask(&entered, department, |reply| QueueMsg::View { call, reply }).await
+    }
+
     /// Who may speak on a call now; `None` when it is not open.
     pub async fn parties(&self, tenant: TenantId, call: CallId) -> Answer<Option<Parties>> {
         let entered = self.system.enter(tenant).await?;
@@ -361,16 +332,14 @@ impl Queues {
     /// A department was made or changed: its queue obeys the new settings.
     pub async fn department_changed(&self, tenant: TenantId, department: DepartmentId) -> Answer<()> {
         let entered = self.system.enter(tenant).await?;
-        let settings = self.system.settings(tenant, department).await?.ok_or(CallError::NotFound)?;
-        // The handle must find the department as soon as this returns.
-        entered.link.add_department(&settings);
-        self.tell_tenant(&entered, TenantMsg::Department { settings })
+        self.read_department(&entered, department).await
     }
 
     /// A user was made, changed, deactivated, or joined or left a department.
     pub async fn agent_changed(&self, tenant: TenantId, user: UserId) -> Answer<()> {
         let entered = self.system.enter(tenant).await?;
         let shared = self.system.shared();
+        let _turn = entered.link.changes.lock().await;
         let row = restore::agent(&shared.store, tenant, user, shared.clock.now()).await?;
         let profile = row.map(|row| load::agent(row).profile);
         self.roster_command(&entered, roster::Command::Configure { user, profile }).await.map(|_| ())
@@ -385,144 +354,5 @@ impl Queues {
     /// Whether the record can be written now.
     pub fn is_writable(&self) -> bool {
         self.writable().is_ok()
-    }
-
-    // --- how it is done ---
-
-    fn writable(&self) -> Answer<()> {
-        let shared = self.system.shared();
-        if shared.health.now() != Health::Up {
-            return Err(UNAVAILABLE);
-        }
-        if shared.persistence.pending() > PENDING_WRITES_MAX {
-            return Err(OVERLOADED);
-        }
-        Ok(())
-    }
-
-    /// A command that changes the record, to the queue of an open call.
-    async fn call_command(&self, tenant: TenantId, call: CallId, command: Command) -> Answer<Reply> {
-        let entered = self.system.enter(tenant).await?;
-        self.call_command_in(&entered, call, command).await
-    }
-
-    async fn call_command_in(&self, entered: &Entered, call: CallId, command: Command) -> Answer<Reply> {
-        self.writable()?;
-        let department = match open_department(entered, call) {
-            Some(department) => department,
-            None => calls::department_of(&self.system.shared().store, entered.link.tenant, call)
-                .await?
-                .ok_or(CallError::NotFound)?,
-        };
-        match self.command_in(entered, department, command).await {
-            // The record knows it and the queue does not: it ended a while ago.
-            Err(CallError::NotFound) => Err(CallError::Rejected(Rejection::CallEnded)),
-            other => other,
-        }
-    }
-
-    /// A command about presence, to the queue of an open call; it changes no record.
-    async fn live_command(&self, tenant: TenantId, call: CallId, command: Command) -> Answer<()> {
-        let entered = self.system.enter(tenant).await?;
-        let department = open_department(&entered, call).ok_or(CallError::NotFound)?;
-        let actor = self.queue(&entered, department).await?;
-        actor.cast(QueueMsg::Command { command, reply: None }).map_err(|_| OVERLOADED)
-    }
-
-    async fn command_in(&self, entered: &Entered, department: DepartmentId, command: Command) -> Answer<Reply> {
-        self.writable()?;
-        let _place = entered.link.in_flight.clone().try_acquire_owned().map_err(|_| OVERLOADED)?;
-        let actor = self.queue(entered, department).await?;
-        let (reply, answer) = oneshot::channel();
-        actor.cast(QueueMsg::Command { command, reply: Some(reply) }).map_err(|_| OVERLOADED)?;
-        settle(answer).await
-    }
-
-    async fn answer_offer(&self, entered: &Entered, user: UserId, grant: GrantId, decision: Decision) -> Answer<Reply> {
-        self.writable()?;
-        let _place = entered.link.in_flight.clone().try_acquire_owned().map_err(|_| OVERLOADED)?;
-        let (reply, answer) = oneshot::channel();
-        self.tell_tenant(entered, TenantMsg::Offer { grant, user, decision, reply })?;
-        settle(answer).await
-    }
-
-    async fn roster_command(&self, entered: &Entered, command: roster::Command) -> Answer<roster::Reply> {
-        let _place = entered.link.in_flight.clone().try_acquire_owned().map_err(|_| OVERLOADED)?;
-        let (reply, answer) = oneshot::channel();
-        self.tell_tenant(entered, TenantMsg::Command { command, reply: Some(reply) })?;
-        settle(answer).await
-    }
-
-    async fn ask<T>(
-        &self,
-        entered: &Entered,
-        department: DepartmentId,
-        message: impl FnOnce(oneshot::Sender<T>) -> QueueMsg,
-    ) -> Answer<T> {
-        let actor = self.queue(entered, department).await?;
-        let (reply, answer) = oneshot::channel();
-        actor.cast(message(reply)).map_err(|_| OVERLOADED)?;
-        within(answer).await
-    }
-
-    async fn ask_tenant<T>(
-        &self,
-        entered: &Entered,
-        message: impl FnOnce(oneshot::Sender<T>) -> TenantMsg,
-    ) -> Answer<T> {
-        let (reply, answer) = oneshot::channel();
-        self.tell_tenant(entered, message(reply))?;
-        within(answer).await
-    }
-
-    fn tell_tenant(&self, entered: &Entered, message: TenantMsg) -> Answer<()> {
-        let actor = entered.link.actor().ok_or(OVERLOADED)?;
-        actor.cast(message).map_err(|_| OVERLOADED)
-    }
-
-    /// The running queue of a department; waits a while for one that is starting.
-    async fn queue(&self, entered: &Entered, department: DepartmentId) -> Answer<ractor::ActorRef<QueueMsg>> {
-        let mut queue = entered.link.queue(department).ok_or(CallError::NotFound)?;
-        if let Some(actor) = queue.borrow().clone() {
-            return Ok(actor);
-        }
-        self.tell_tenant(entered, TenantMsg::EnsureQueue { department })?;
-        let running = tokio::time::timeout(ANSWER_WITHIN, queue.wait_for(Option::is_some)).await;
-        match running {
-            Ok(Ok(actor)) => actor.clone().ok_or(OVERLOADED),
-            _ if self.writable().is_err() => Err(UNAVAILABLE),
-            _ => Err(OVERLOADED),
-        }
-    }
-
-    /// The call as the API shows it.
-    fn view(&self, entered: &Entered, reply: Reply) -> Answer<CallView> {
-        let Reply::Call(call) = reply else { return Err(CallError::Failed) };
-        let call: &CallSnapshot = &call;
-        let name = entered.link.department_name(call.department_id).ok_or(CallError::NotFound)?;
-        Ok(CallView::of(call, &name))
-    }
-}
-
-/// The department of an open call.
-fn open_department(entered: &Entered, call: CallId) -> Option<DepartmentId> {
-    entered.link.calls.get(&call).map(|department| *department)
-}
-
-async fn within<T>(answer: oneshot::Receiver<T>) -> Answer<T> {
-    match tokio::time::timeout(ANSWER_WITHIN, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        // The actor died with the question; its next life can be asked.
-        Ok(Err(_)) | Err(_) => Err(OVERLOADED),
-    }
-}
-
-async fn settle<T>(answer: oneshot::Receiver<Result<T, CallError>>) -> Answer<T> {
-    match tokio::time::timeout(ANSWER_WITHIN, answer).await {
-        Ok(Ok(Err(CallError::Rejected(rejection)))) => Err(rejection.into()),
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(OVERLOADED),
-        // Applied, and not committed in time: the storage is away, or so slow that it might as well be.
-        Err(_) => Err(UNAVAILABLE),
     }
 }

@@ -57,6 +57,7 @@ impl StorageHealth {
             };
             let changed = *state != new;
             *state = new;
+            metrics::gauge!("vez_storage_up").set(if new == Health::Up { 1.0 } else { 0.0 });
             changed
         });
     }

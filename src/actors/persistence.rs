@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{gauge, histogram};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
@@ -19,15 +19,16 @@ use super::tenant::TenantMsg;
 use crate::domain::clock::Clock;
 use crate::domain::ids::{IdSource, TenantId};
 use crate::domain::record::Entry;
-use crate::store::record::{Batch, CommitError, RecordWriter};
+use crate::store::record::RecordWriter;
 
 /// Writes in one transaction: beyond it the gain per row is small and the wait of the first one grows.
 const BATCH_MAX: usize = 512;
-/// The pause before a failed commit is tried again, and the most it grows to.
-const RETRY_FIRST: Duration = Duration::from_millis(50);
-const RETRY_MOST: Duration = Duration::from_millis(500);
-/// Failures in a row before the storage counts as away: one may be a dropped connection.
-const FAILURES_UNTIL_AWAY: u32 = 2;
+/// How often stopping looks whether everything is written.
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
+
+mod commit;
+
+use commit::CommitTask;
 
 /// Who is told what became of a write.
 #[derive(Clone, Debug)]
@@ -78,8 +79,8 @@ pub(super) struct Write {
 pub enum ShardMsg {
     #[expect(private_interfaces, reason = "only actors write")]
     Write(Write),
-    /// Answers once everything received of this tenant before is committed or refused.
-    Flush { tenant: TenantId, done: oneshot::Sender<()> },
+    /// Answers once everything received before is committed or refused.
+    Flush { done: oneshot::Sender<()> },
     /// As `Flush`, and from then on only this generation may write.
     Fence { tenant: TenantId, generation: u64, done: oneshot::Sender<()> },
     /// A commit is over.
@@ -90,7 +91,8 @@ pub enum ShardMsg {
 /// What the commit task hands back.
 #[derive(Debug)]
 struct Finished {
-    writer: RecordWriter,
+    /// `None` once nothing can be written any more.
+    writer: Option<RecordWriter>,
     writes: Vec<Write>,
     refused: HashSet<TenantId>,
     /// Nothing more can be written by this process.
@@ -145,7 +147,7 @@ impl Persistence {
     pub async fn flush(&self, tenant: TenantId) {
         let (done, settled) = oneshot::channel();
         if let Some(shard) = self.shard(tenant)
-            && shard.cast(ShardMsg::Flush { tenant, done }).is_ok()
+            && shard.cast(ShardMsg::Flush { done }).is_ok()
         {
             let _ = settled.await;
         }
@@ -161,14 +163,11 @@ impl Persistence {
         }
     }
 
-    /// Returns once nothing is pending, or after `most`.
-    pub async fn drain(&self, most: Duration) {
-        let _ = tokio::time::timeout(most, async {
-            while self.pending() > 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
+    /// Returns once nothing is pending.
+    pub async fn drain(&self) {
+        while self.pending() > 0 {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
     }
 
     /// Stops the writers; what is pending is lost, so drain first.
@@ -189,16 +188,19 @@ struct Shard {
 struct State {
     /// `None` while a commit is under way.
     writer: Option<RecordWriter>,
-    pending: VecDeque<Write>,
+    /// Numbered as they came.
+    pending: VecDeque<(u64, Write)>,
     count: Arc<AtomicUsize>,
     /// The only generation of each tenant that may write; one number per tenant ever started by this process.
     generations: HashMap<TenantId, u64>,
     /// Tenants refused since their last fence: whatever else they write is refused, too.
     refused: HashSet<TenantId>,
-    /// Who waits until a tenant has nothing pending.
-    flushes: Vec<(TenantId, oneshot::Sender<()>)>,
-    /// Tenants in the commit under way.
-    committing: HashSet<TenantId>,
+    /// The number of the last write received.
+    received: u64,
+    /// The number of the first write of the commit under way.
+    committing: Option<u64>,
+    /// Who waits until every write up to a number is settled. One per restart of a queue or tenant.
+    flushes: Vec<(u64, oneshot::Sender<()>)>,
 }
 
 impl Actor for Shard {
@@ -217,8 +219,9 @@ impl Actor for Shard {
             count,
             generations: HashMap::new(),
             refused: HashSet::new(),
+            received: 0,
+            committing: None,
             flushes: Vec::new(),
-            committing: HashSet::new(),
         })
     }
 
@@ -237,15 +240,16 @@ impl Actor for Shard {
                     state.count.fetch_sub(1, Ordering::Relaxed);
                     write.owner.tell(Settlement::Refused);
                 } else {
-                    state.pending.push_back(write);
+                    state.received += 1;
+                    state.pending.push_back((state.received, write));
                 }
             }
-            ShardMsg::Flush { tenant, done } => state.flushes.push((tenant, done)),
+            ShardMsg::Flush { done } => state.flushes.push((state.received, done)),
             ShardMsg::Fence { tenant, generation, done } => {
                 // What an earlier life wrote before it died is still committed; what it writes now is not.
                 state.generations.insert(tenant, generation);
                 state.refused.remove(&tenant);
-                state.flushes.push((tenant, done));
+                state.flushes.push((state.received, done));
             }
             ShardMsg::Done(finished) => self.finished(finished, state),
         }
@@ -262,8 +266,8 @@ impl Shard {
         }
         let Some(writer) = state.writer.take() else { return };
         let count = state.pending.len().min(BATCH_MAX);
-        let writes: Vec<Write> = state.pending.drain(..count).collect();
-        state.committing = writes.iter().map(|write| write.tenant).collect();
+        state.committing = state.pending.front().map(|(number, _)| *number);
+        let writes: Vec<Write> = state.pending.drain(..count).map(|(_, write)| write).collect();
         histogram!("vez_commit_batch_writes").record(count as f64);
         gauge!("vez_pending_writes").set(state.count.load(Ordering::Relaxed) as f64);
         let task = CommitTask {
@@ -276,7 +280,14 @@ impl Shard {
         };
         let myself = myself.clone();
         tokio::spawn(async move {
-            let finished = task.run().await;
+            let finished = match tokio::spawn(task.run()).await {
+                Ok(finished) => finished,
+                Err(fault) => {
+                    // What became of the batch is unknown and its writes are gone: only a restart from the record is safe.
+                    tracing::error!(%fault, "a commit panicked; the process must stop");
+                    Finished { writer: None, writes: Vec::new(), refused: HashSet::new(), fenced: true }
+                }
+            };
             let _ = myself.cast(ShardMsg::Done(finished));
         });
     }
@@ -285,10 +296,14 @@ impl Shard {
         if finished.fenced {
             // Nothing will ever be written again: replies stay unanswered and the process ends.
             self.health.fenced();
+            let lost = finished.writes.len() + state.pending.len();
+            state.count.fetch_sub(lost, Ordering::Relaxed);
+            state.pending.clear();
+            state.committing = None;
             return;
         }
-        state.writer = Some(finished.writer);
-        state.committing.clear();
+        state.writer = finished.writer;
+        state.committing = None;
         state.count.fetch_sub(finished.writes.len(), Ordering::Relaxed);
         let mut through: BTreeMap<ractor::ActorId, (Owner, u64)> = BTreeMap::new();
         let mut refused: BTreeMap<ractor::ActorId, Owner> = BTreeMap::new();
@@ -304,11 +319,11 @@ impl Shard {
         }
         if !finished.refused.is_empty() {
             // What these tenants wrote meanwhile builds on what was refused.
-            let (gone, kept): (Vec<Write>, Vec<Write>) =
-                state.pending.drain(..).partition(|write| finished.refused.contains(&write.tenant));
+            let (gone, kept): (Vec<_>, Vec<_>) =
+                state.pending.drain(..).partition(|(_, write)| finished.refused.contains(&write.tenant));
             state.pending = kept.into();
             state.count.fetch_sub(gone.len(), Ordering::Relaxed);
-            refused.extend(gone.into_iter().map(|write| (write.owner.id(), write.owner)));
+            refused.extend(gone.into_iter().map(|(_, write)| (write.owner.id(), write.owner)));
             state.refused.extend(finished.refused);
             for owner in refused.into_values() {
                 owner.tell(Settlement::Refused);
@@ -317,141 +332,11 @@ impl Shard {
     }
 
     fn answer_flushes(&self, state: &mut State) {
-        if state.flushes.is_empty() {
-            return;
-        }
-        let busy: HashSet<TenantId> =
-            state.pending.iter().map(|write| write.tenant).chain(state.committing.iter().copied()).collect();
-        let (done, waiting): (Vec<_>, Vec<_>) = state.flushes.drain(..).partition(|(tenant, _)| !busy.contains(tenant));
+        let first = state.committing.or(state.pending.front().map(|(number, _)| *number)).unwrap_or(u64::MAX);
+        let (done, waiting): (Vec<_>, Vec<_>) = state.flushes.drain(..).partition(|(due, _)| *due < first);
         state.flushes = waiting;
         for (_, done) in done {
             let _ = done.send(());
         }
     }
-}
-
-/// One commit, from the batch to its outcome, however long Postgres is away.
-struct CommitTask {
-    index: u32,
-    clock: Clock,
-    ids: IdSource,
-    health: StorageHealth,
-    writer: RecordWriter,
-    writes: Vec<Write>,
-}
-
-impl CommitTask {
-    async fn run(mut self) -> Finished {
-        let mut refused = HashSet::new();
-        let mut fenced = false;
-        let whole = batch(self.writes.iter());
-        let started = self.clock.now();
-        match self.commit(&whole).await {
-            Ok(()) => {}
-            Err(CommitError::Fenced) => fenced = true,
-            Err(_) => {
-                // Refused for its content: the tenants one by one, so that a poison row stops nobody else.
-                for (tenant, part) in whole.tenants {
-                    let alone = Batch { tenants: BTreeMap::from([(tenant, part)]) };
-                    match self.commit(&alone).await {
-                        Ok(()) => {}
-                        Err(CommitError::Fenced) => fenced = true,
-                        Err(error) => {
-                            counter!("vez_writes_refused_total").increment(1);
-                            tracing::error!(%tenant, %error, "the record refused a tenant's changes; its actors restart");
-                            refused.insert(tenant);
-                        }
-                    }
-                }
-            }
-        }
-        histogram!("vez_commit_seconds").record(self.clock.now().since(started).as_secs_f64());
-        Finished { writer: self.writer, writes: self.writes, refused, fenced }
-    }
-
-    /// Commits one batch; returns only when it is committed, refused for its content, or we are fenced.
-    async fn commit(&mut self, batch: &Batch) -> Result<(), CommitError> {
-        let mut failures = 0;
-        let mut pause = RETRY_FIRST;
-        loop {
-            let id = self.ids.uuid(self.clock.now());
-            let outcome = match self.writer.commit(id, batch).await {
-                Err(CommitError::Unknown { .. }) => self.settle_unknown(id).await,
-                outcome => outcome,
-            };
-            match outcome {
-                Err(CommitError::Retry { message }) => {
-                    failures += 1;
-                    if failures >= FAILURES_UNTIL_AWAY {
-                        if failures == FAILURES_UNTIL_AWAY {
-                            tracing::warn!(shard = self.index, %message, "Postgres is away; changes wait to be written");
-                        }
-                        self.health.report(self.index, false);
-                    }
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(RETRY_MOST);
-                }
-                outcome => {
-                    if failures >= FAILURES_UNTIL_AWAY {
-                        tracing::info!(shard = self.index, "Postgres is back");
-                    }
-                    self.health.report(self.index, true);
-                    return outcome;
-                }
-            }
-        }
-    }
-
-    /// Finds out whether the commit whose answer was lost happened; asks until Postgres answers.
-    async fn settle_unknown(&mut self, id: uuid::Uuid) -> Result<(), CommitError> {
-        let mut pause = RETRY_FIRST;
-        loop {
-            match self.writer.was_committed(id).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => return Err(CommitError::Retry { message: "the lost commit did not happen".into() }),
-                Err(CommitError::Fenced) => return Err(CommitError::Fenced),
-                Err(_) => {
-                    self.health.report(self.index, false);
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(RETRY_MOST);
-                }
-            }
-        }
-    }
-}
-
-/// The newest form of each row, and every event in order.
-fn batch<'a>(writes: impl Iterator<Item = &'a Write>) -> Batch {
-    let mut batch = Batch::default();
-    let mut calls = HashMap::new();
-    let mut agents = HashMap::new();
-    for write in writes {
-        let part = batch.tenants.entry(write.tenant).or_default();
-        if let Some(call) = &write.entry.call {
-            match calls.get(&(write.tenant, call.id)) {
-                Some(index) => part.calls[*index] = call.clone(),
-                None => {
-                    calls.insert((write.tenant, call.id), part.calls.len());
-                    part.calls.push(call.clone());
-                }
-            }
-            if write.entry.new_customer {
-                part.new_customers.push(call.caller.clone());
-            }
-            if let Some(link) = write.entry.used_link {
-                part.used_links.push((link, call.joined_at));
-            }
-        }
-        if let Some(agent) = &write.entry.agent {
-            match agents.get(&(write.tenant, agent.user_id)) {
-                Some(index) => part.agents[*index] = agent.clone(),
-                None => {
-                    agents.insert((write.tenant, agent.user_id), part.agents.len());
-                    part.agents.push(agent.clone());
-                }
-            }
-        }
-        part.events.extend(write.entry.events.iter().cloned());
-    }
-    batch
 }

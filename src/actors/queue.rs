@@ -8,25 +8,25 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
 use super::directory::{Shared, TenantLink};
-use super::handle::CallError;
+use super::error::CallError;
 use super::persistence::{Owner, Settlement, Write};
-use super::settlement::Pending;
+use super::settlement::{Pending, RecordRefused};
 use super::tenant::TenantMsg;
 use super::timer::Timer;
-use super::wire::{self, ActiveCall, CustomerState, Figures, Parties, QueueState, Stats, WaitingCall};
+use super::wire::{ActiveCall, CustomerState, Figures, Parties, QueueState, Stats, WaitingCall};
 use super::{load, release};
-use crate::domain::call::{CallSnapshot, EndReason, Phase};
+use crate::domain::call::{CallSnapshot, CallView, EndReason};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{CallId, DepartmentId, GrantId, PickId, TenantId};
+use crate::domain::ids::{CallId, DepartmentId, PickId, TenantId};
 use crate::live::hub::SubscriberKind;
 use crate::live::topic::Topic;
-use crate::queue::event::{Said, Settled};
+use crate::queue::event::Settled;
 use crate::queue::exchange::{Envelope, ToQueue, ToRoster};
 use crate::queue::view::{Today, View};
 use crate::queue::{Command, Effect, Queue, Reply};
 
-/// Calls shown in a snapshot of `queue:`; the rest is paged by `list` (realtime.md).
-const SNAPSHOT_CALLS: u32 = 100;
+mod reads;
+
 /// `queue_stats` and the wallboard hear at most four times a second.
 pub(super) const STATS_PERIOD_MS: i64 = 250;
 /// While somebody waits and somebody watches, the longest wait is told anew this often.
@@ -62,6 +62,10 @@ pub enum QueueMsg {
         reply: oneshot::Sender<Option<CustomerState>>,
     },
     Figures(oneshot::Sender<Figures>),
+    View {
+        call: CallId,
+        reply: oneshot::Sender<Option<CallView>>,
+    },
     Parties {
         call: CallId,
         reply: oneshot::Sender<Option<Parties>>,
@@ -106,8 +110,6 @@ pub(super) struct State {
     pub view: View,
     pending: Pending<Held>,
     picks: HashMap<PickId, ReplyPort>,
-    /// The call of each standing offer.
-    offers: HashMap<GrantId, CallId>,
     sequence_in: u64,
     sequence_out: u64,
     /// Numbers the pushes of `queue:`.
@@ -146,9 +148,10 @@ impl State {
             args;
         let tenant = link.tenant;
         let floor = link.joined_floor();
-        let (restored, today) = load::queue(&shared.store, tenant, department, day_start, floor, served_until)
+        let (mut restored, today) = load::queue(&shared.store, tenant, department, day_start, floor, served_until)
             .await?
             .ok_or_else(|| format!("department {department} is gone"))?;
+        restored.settings.rules = shared.rules;
         let now = shared.clock.now();
         let view = View::restore(restored.calls.iter(), today);
         let (core, effects) = Queue::restore(restored, now);
@@ -162,7 +165,6 @@ impl State {
             view,
             pending: Pending::new(),
             picks: HashMap::new(),
-            offers: HashMap::new(),
             sequence_in: 0,
             sequence_out: 0,
             seq: 0,
@@ -176,12 +178,12 @@ impl State {
         let started = TenantMsg::QueueStarted { department, incarnation, actor: myself.clone() };
         state.tenant_actor.cast(started)?;
         let open: HashSet<CallId> = state.core.open_calls().map(|call| call.snapshot().id).collect();
-        // Calls whose end was committed and not told by the life before.
-        let mut renewed: Vec<CallId> = open.iter().copied().collect();
+        let mut untold: Vec<CallId> = open.iter().copied().collect();
         state.link.calls.retain(|id, at| {
             let stays = *at != department || open.contains(id);
             if !stays {
-                renewed.push(*id);
+                // Its end was committed, and the life before died before it could say so.
+                untold.push(*id);
             }
             stays
         });
@@ -209,10 +211,10 @@ impl State {
             }
         }
         state.tell_stats();
-        // What the life before had committed and not told is told now, and so is that its offers are gone.
         if again {
+            // What the life before had committed and not told is told now, and so is that its offers are gone.
             state.shared.hub.renew(tenant, Topic::Queue(department));
-            for call in renewed {
+            for call in untold {
                 state.shared.hub.renew(tenant, Topic::Call(call));
             }
         }
@@ -223,13 +225,6 @@ impl State {
     fn handle(&mut self, myself: &ActorRef<QueueMsg>, message: QueueMsg) -> Result<(), ActorProcessingErr> {
         match message {
             QueueMsg::Command { command, reply } => {
-                // Noted before anything can go wrong with it.
-                if let Some(call) = self.touched(&command) {
-                    self.link.touch(self.department, Some(call));
-                }
-                if let Some(probe) = &self.shared.probes.before_command {
-                    probe(&command);
-                }
                 self.apply(myself, command, reply);
             }
             QueueMsg::Roster(envelope) => {
@@ -251,7 +246,7 @@ impl State {
                 }
                 // What was applied is not in the record and never will be: the whole tenant starts from it anew.
                 let _ = self.tenant_actor.cast(TenantMsg::Refused);
-                return Err("the record refused this tenant's changes".into());
+                return Err(RecordRefused.into());
             }
             QueueMsg::Timer(generation) => {
                 if self.timer.fired(generation) {
@@ -283,6 +278,10 @@ impl State {
                     estimated_wait_time: stats.estimated_wait_time,
                 });
             }
+            QueueMsg::View { call, reply } => {
+                let name = &self.core.settings().name;
+                let _ = reply.send(self.view.call(call).map(|call| CallView::of(call, name)));
+            }
             QueueMsg::Parties { call, reply } => {
                 let _ = reply.send(self.view.call(call).map(|call| Parties {
                     department_id: call.department_id,
@@ -300,26 +299,15 @@ impl State {
         Ok(())
     }
 
-    /// The call a command is about.
-    fn touched(&self, command: &Command) -> Option<CallId> {
-        match command {
-            Command::Join(new) => Some(new.id),
-            Command::Accept { grant, .. } | Command::Decline { grant, .. } => self.offers.get(grant).copied(),
-            Command::Attach { call, .. }
-            | Command::Detach { call, .. }
-            | Command::Poll { call }
-            | Command::Leave { call }
-            | Command::Finish { call, .. }
-            | Command::Start { call, .. }
-            | Command::Complete { call, .. }
-            | Command::Pick { call, .. }
-            | Command::End { call, .. } => Some(*call),
-            _ => None,
-        }
-    }
-
     fn apply(&mut self, myself: &ActorRef<QueueMsg>, command: Command, reply: Option<ReplyPort>) {
         let now = self.shared.clock.now();
+        let touched = touched(&self.core, &command);
+        if touched.is_some() {
+            self.link.touch(self.department, touched);
+        }
+        if let Some(probe) = &self.shared.probes.before_command {
+            probe(&command);
+        }
         let pick = match &command {
             Command::Pick { pick, .. } => Some(*pick),
             _ => None,
@@ -363,16 +351,8 @@ impl State {
                         entry,
                     });
                 }
-                Effect::Say(said) => {
-                    if let Said::Offered { call, grant, .. } = &said {
-                        self.offers.insert(*grant, *call);
-                    }
-                    release::say(self, said);
-                }
+                Effect::Say(said) => release::say(self, said),
                 Effect::Roster(message) => {
-                    if let ToRoster::Returned { grant, .. } | ToRoster::Accepted { grant, .. } = &message {
-                        self.offers.remove(grant);
-                    }
                     self.sequence_out += 1;
                     to_roster.push(Envelope { incarnation: self.incarnation, sequence: self.sequence_out, message });
                 }
@@ -426,104 +406,6 @@ impl State {
         let _ = self.tenant_actor.cast(TenantMsg::CallView { call: call.id, view });
     }
 
-    fn snapshot(&self) -> QueueState {
-        let settings = self.core.settings();
-        QueueState {
-            epoch: self.incarnation,
-            seq: self.seq,
-            department: wire::DepartmentName { id: self.department, name: settings.name.clone() },
-            queue_size: self.view.queue_size(),
-            waiting: self.waiting(0, SNAPSHOT_CALLS),
-            active: self.view.active().map(|call| ActiveCall::from(&**call)).collect(),
-            stats: self.compute_stats(),
-        }
-    }
-
-    fn waiting(&self, after_position: u32, limit: u32) -> Vec<WaitingCall> {
-        self.view
-            .waiting(after_position, limit.min(SNAPSHOT_CALLS))
-            .into_iter()
-            .map(|(position, call)| WaitingCall::of(&call, Some(position), self.is_present(call.id)))
-            .collect()
-    }
-
-    pub(super) fn is_present(&self, call: CallId) -> bool {
-        self.core.call(call).is_some_and(|call| call.is_present())
-    }
-
-    /// The topic's life, for `epoch`.
-    pub(super) fn epoch(&self) -> u64 {
-        self.incarnation
-    }
-
-    fn customer_state(&self, id: CallId) -> Option<CustomerState> {
-        let live = self.core.call(id);
-        // What is committed wins; a join whose reply is under way has only its live form.
-        let call: &CallSnapshot = match self.view.call(id) {
-            Some(committed) => committed,
-            None => live?.snapshot(),
-        };
-        let phase = match (call.phase, live) {
-            (Phase::Waiting, Some(live)) if live.phase() == Phase::Offered => Phase::Offered,
-            (phase, _) => phase,
-        };
-        let position =
-            (call.phase == Phase::Waiting).then(|| self.core.position(id).or(self.view.position(call))).flatten();
-        let estimate = position.map(|position| self.core.estimate_at(position)).unwrap_or_default();
-        Some(CustomerState {
-            status: call.status(),
-            phase,
-            protocol: call.number,
-            position,
-            queue_size: self.core.queue_size(),
-            estimate,
-            department_id: self.department,
-            department_name: self.core.settings().name.clone(),
-            agent_name: call.user_name.clone(),
-            joined_at: call.joined_at,
-            end_reason: call.end_reason,
-        })
-    }
-
-    fn compute_stats(&self) -> Stats {
-        let staff = self.core.staff();
-        let now = self.shared.clock.now();
-        let queue_size = self.view.queue_size();
-        Stats {
-            queue_size,
-            active_calls: self.view.active_count(),
-            online_agents: staff.online,
-            available_agents: staff.available,
-            longest_wait: self.view.oldest_join().map(|joined| now.seconds_since(joined)),
-            estimated_wait_time: self.core.estimate_at(queue_size + 1).p50_seconds,
-            service_level: self.view.today.service_level(),
-            abandoned_today: self.view.today.abandoned,
-        }
-    }
-
-    fn tell_stats(&mut self) {
-        let now = self.shared.clock.now();
-        if !self.stats_changed || now < self.stats_due {
-            return;
-        }
-        self.stats_changed = false;
-        self.stats_due = Timestamp::from_micros(now.micros() + STATS_PERIOD_MS * 1_000);
-        let stats = self.compute_stats();
-        if stats != self.stats {
-            self.stats = stats.clone();
-            release::push(self, "queue_stats", &stats);
-            let figures = wire::DepartmentFigures {
-                id: self.department,
-                name: self.core.settings().name.clone(),
-                queue_size: stats.queue_size,
-                longest_wait: stats.longest_wait,
-                available_agents: stats.available_agents,
-            };
-            let (active, today) = (stats.active_calls, self.view.today);
-            let _ = self.tenant_actor.cast(TenantMsg::Figures { figures, active, today });
-        }
-    }
-
     fn arm(&mut self, myself: &ActorRef<QueueMsg>) {
         let watched = || self.shared.hub.is_heard(self.tenant, Topic::Queue(self.department));
         if !self.stats_changed && self.view.queue_size() > 0 && watched() {
@@ -539,5 +421,27 @@ impl State {
         self.timer.arm(next, move |generation| {
             let _ = myself.cast(QueueMsg::Timer(generation));
         });
+    }
+}
+
+/// The call a command is about, for the record of what was touched last.
+fn touched(core: &Queue, command: &Command) -> Option<CallId> {
+    match command {
+        Command::Accept { grant, .. } | Command::Decline { grant, .. } => core.call_of(*grant),
+        Command::Roster(
+            ToQueue::Revoke { grant, .. } | ToQueue::AgentLost { grant } | ToQueue::AgentBack { grant },
+        ) => core.call_of(*grant),
+        Command::Tick => core.next_due(),
+        Command::Join(new) => Some(new.id),
+        Command::Attach { call, .. }
+        | Command::Detach { call, .. }
+        | Command::Poll { call }
+        | Command::Leave { call }
+        | Command::Finish { call, .. }
+        | Command::Start { call, .. }
+        | Command::Complete { call, .. }
+        | Command::Pick { call, .. }
+        | Command::End { call, .. } => Some(*call),
+        _ => None,
     }
 }

@@ -163,6 +163,14 @@ impl StaffTopics {
         self.notify(hub, changed.user, "status_changed", &payload);
     }
 
+    /// A new life begins with whole states: what clients held came from another.
+    pub fn begin(&mut self, hub: &Hub) {
+        for (department, presence) in &mut self.presences {
+            let _ = presence.take_diff();
+            hub.publish(self.tenant, Topic::Presence(*department), "presence_state", presence.state());
+        }
+    }
+
     /// When something merged is due to be told.
     pub fn next_flush(&self) -> Option<Timestamp> {
         let presence = self.presence_changed.then_some(self.presence_due);

@@ -5,34 +5,28 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
 use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::directory::{Shared, TenantLink};
-use super::handle::CallError;
+use super::error::{CallError, OVERLOADED};
 use super::load;
 use super::persistence::{Owner, Settlement, Write};
-use super::queue::{self, QueueActor, QueueMsg, ReplyPort};
-use super::settlement::Pending;
+use super::queue::{QueueMsg, ReplyPort};
+use super::settlement::{Pending, RecordRefused};
 use super::staff_topics::StaffTopics;
 use super::timer::Timer;
-use super::wire::{ActiveCall, DashboardState, DepartmentFigures, NotificationState, PresenceState};
+use super::wire::NotificationState;
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{CallId, DepartmentId, GrantId, TenantId, UserId};
+use crate::domain::ids::{DepartmentId, GrantId, TenantId, UserId};
 use crate::live::hub::SubscriberKind;
 use crate::live::topic::Topic;
 use crate::queue::command::Command as QueueCommand;
-use crate::queue::exchange::{Envelope, ToRoster};
-use crate::queue::view::Today;
 use crate::queue::{self as core_queue, Rejection};
-use crate::roster::effect::{RestoredAgent, Said, StatusChanged};
+use crate::roster::effect::{Said, StatusChanged};
 use crate::roster::{Command, Effect, Reply, Roster};
 
-/// Panics of one queue within a minute before the call last touched is ended instead of tried again.
-const PANICS_MAX: usize = 3;
-const PANICS_WITHIN_SECONDS: u64 = 60;
-/// The pause before a queue that could not be loaded is tried again: Postgres may be away.
-const RESTART_PAUSE: Duration = Duration::from_millis(250);
 /// After a refusal the queues get so long to answer who waits before everything restarts.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 /// Agents who come back before the queues have said what they hold wait for it at most so long, and at most so many:
@@ -42,92 +36,11 @@ const EARLY_MAX: usize = 10_000;
 /// Offers whose department is remembered, so that a late accept hears why: about 1 MiB.
 const OFFERS_MAX: usize = 10_000;
 
-/// Where the answer to a roster command goes.
-pub(super) type RosterReplyPort = oneshot::Sender<Result<Reply, CallError>>;
+mod lives;
+mod message;
 
-/// What an agent does with an offer.
-#[derive(Clone, Copy, Debug)]
-pub enum Decision {
-    Accept,
-    Decline,
-}
-
-/// Messages of one tenant.
-#[derive(Debug)]
-pub enum TenantMsg {
-    Command {
-        command: Command,
-        reply: Option<RosterReplyPort>,
-    },
-    /// An agent answers an offer; the tenant knows which queue made it.
-    Offer {
-        grant: GrantId,
-        user: UserId,
-        decision: Decision,
-        reply: ReplyPort,
-    },
-    FromQueue {
-        department: DepartmentId,
-        envelopes: Vec<Envelope<ToRoster>>,
-    },
-    QueueStarted {
-        department: DepartmentId,
-        incarnation: u64,
-        actor: ActorRef<QueueMsg>,
-    },
-    EnsureQueue {
-        department: DepartmentId,
-    },
-    /// A department was made or changed.
-    Department {
-        settings: crate::domain::department::Settings,
-    },
-    Settlement(Settlement),
-    /// The record refused a queue's writes: the whole tenant restarts from it.
-    Refused,
-    Restart,
-    Timer(u64),
-    Storage {
-        away: bool,
-    },
-    /// What a call of an agent looks like now, or that it is over.
-    CallView {
-        call: CallId,
-        view: Option<ActiveCall>,
-    },
-    Figures {
-        figures: DepartmentFigures,
-        active: u32,
-        today: Today,
-    },
-    Notification {
-        user: UserId,
-        reply: oneshot::Sender<Option<NotificationState>>,
-    },
-    Presence {
-        department: DepartmentId,
-        reply: oneshot::Sender<PresenceState>,
-    },
-    /// Whoever waits for the queues to say what they hold has waited long enough.
-    AnswerEarly,
-    Dashboard(oneshot::Sender<DashboardState>),
-    IsIdle(oneshot::Sender<bool>),
-}
-
-/// What a tenant is started with.
-pub(super) struct Args {
-    pub shared: Arc<Shared>,
-    pub link: Arc<TenantLink>,
-    pub incarnation: u64,
-    pub time_zone: chrono_tz::Tz,
-    pub concurrent_calls_max: Option<u32>,
-    pub departments: Vec<crate::domain::department::Settings>,
-    pub agents: Vec<RestoredAgent>,
-    /// Departments that have open calls: their queues start at once.
-    pub open: BTreeSet<DepartmentId>,
-    /// Since when nobody served this tenant.
-    pub served_until: Option<Timestamp>,
-}
+pub(super) use message::{Args, RosterReplyPort};
+pub use message::{Decision, TenantMsg};
 
 /// What waits for a commit.
 #[derive(Debug)]
@@ -152,7 +65,8 @@ pub(super) struct State {
     core: Roster,
     pending: Pending<Held>,
     children: BTreeMap<DepartmentId, Child>,
-    starting: BTreeSet<DepartmentId>,
+    /// The life each department's queue is being started as.
+    starting: BTreeMap<DepartmentId, u64>,
     /// Departments with open calls whose queues have not said yet what they hold.
     unheard: BTreeSet<DepartmentId>,
     /// Who asked meanwhile what an agent has.
@@ -165,6 +79,10 @@ pub(super) struct State {
     day_start: Timestamp,
     day_end: Timestamp,
     served_until: Option<Timestamp>,
+    /// Postgres is away: everything stands still.
+    away: bool,
+    /// Hears of the storage's health; ended with this actor.
+    health: Option<AbortOnDropHandle<()>>,
     timer: Timer,
 }
 
@@ -199,7 +117,8 @@ impl Actor for TenantActor {
         match event {
             SupervisionEvent::ActorFailed(cell, error) => {
                 tracing::error!(tenant = %state.tenant, %error, "a queue failed; it restarts from the record");
-                state.lost(&myself, cell.get_id(), true);
+                // Who was refused does not start again by himself: the whole tenant does.
+                state.lost(&myself, cell.get_id(), !error.is::<RecordRefused>());
             }
             SupervisionEvent::ActorTerminated(cell, _, _) => state.lost(&myself, cell.get_id(), false),
             _ => {}
@@ -224,7 +143,9 @@ impl State {
         let now = shared.clock.now();
         let (day_start, day_end) = load::day(time_zone, now);
         let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy)).collect();
-        let (core, effects) = Roster::restore(strategies, agents, concurrent_calls_max, served_until, now);
+        let agents = agents.into_iter().map(|agent| load::since_midnight(agent, day_start));
+        let (core, effects) =
+            Roster::restore(strategies, agents, concurrent_calls_max, shared.rules, served_until, now);
         let topics = StaffTopics::new(link.tenant, incarnation, &departments);
         let mut state = State {
             timer: Timer::new(shared.clock.clone()),
@@ -232,8 +153,8 @@ impl State {
             core,
             pending: Pending::new(),
             children: BTreeMap::new(),
-            starting: BTreeSet::new(),
-            unheard: open.clone(),
+            starting: Default::default(),
+            unheard: open.iter().copied().collect(),
             early: Vec::new(),
             panics: HashMap::new(),
             offers: HashMap::new(),
@@ -243,6 +164,8 @@ impl State {
             day_start,
             day_end,
             served_until,
+            away: false,
+            health: None,
             shared,
             link,
         };
@@ -256,15 +179,31 @@ impl State {
                 }
             }
         }
-        if state.shared.health.now() != super::health::Health::Up {
-            state.apply(myself, Command::Freeze, None);
-        }
+        state.follow_health(myself);
         for department in open {
             state.ensure_queue(myself, department);
         }
+        state.topics.begin(&state.shared.hub);
         state.topics.flush(&state.core, &state.shared.hub, now);
         state.arm(myself);
         state
+    }
+
+    /// Hears of the storage's health from now on.
+    fn follow_health(&mut self, myself: &ActorRef<TenantMsg>) {
+        let mut health = self.shared.health.watch();
+        let myself = myself.clone();
+        let task = tokio::spawn(async move {
+            // The state at the start counts as news, so that nothing is missed between looking and listening.
+            health.mark_changed();
+            while health.changed().await.is_ok() {
+                let away = *health.borrow_and_update() != super::health::Health::Up;
+                if myself.cast(TenantMsg::Storage { away }).is_err() {
+                    return;
+                }
+            }
+        });
+        self.health = Some(AbortOnDropHandle::new(task));
     }
 
     fn handle(&mut self, myself: &ActorRef<TenantMsg>, message: TenantMsg) -> Result<(), ActorProcessingErr> {
@@ -281,13 +220,37 @@ impl State {
                 }
             }
             TenantMsg::QueueStarted { department, incarnation, actor } => {
+                if self.starting.get(&department) != Some(&incarnation) {
+                    // Given up meanwhile; another life is on its way.
+                    actor.stop(None);
+                    return Ok(());
+                }
                 self.starting.remove(&department);
                 self.children.insert(department, Child { incarnation, id: actor.get_id(), actor: actor.clone() });
+                if actor.get_status() as u8 >= ActorStatus::Stopping as u8 {
+                    // It died before it was known here; supervision's word of it found nobody.
+                    self.lost(myself, actor.get_id(), true);
+                    return Ok(());
+                }
                 self.apply(myself, Command::QueueStarted { department, incarnation }, None);
+                // It looked at the storage's health when it began to load; what it missed since, it hears here.
+                let _ = actor.cast(QueueMsg::Storage { away: self.away });
                 self.link.publish_queue(department, Some(actor));
             }
             TenantMsg::EnsureQueue { department } => self.ensure_queue(myself, department),
-            TenantMsg::Department { settings } => {
+            TenantMsg::QueueFailed { department, incarnation, served_until } => {
+                if self.starting.get(&department) == Some(&incarnation) {
+                    self.starting.remove(&department);
+                    self.restart(myself, department, served_until);
+                } else if self.children.get(&department).is_some_and(|child| child.incarnation == incarnation) {
+                    let id = self.children.get(&department).map(|child| child.id);
+                    if let Some(id) = id {
+                        self.lost(myself, id, true);
+                    }
+                }
+            }
+            TenantMsg::Department { mut settings } => {
+                settings.rules = self.shared.rules;
                 let department = settings.department_id;
                 self.link.add_department(&settings);
                 self.topics.department(&settings);
@@ -315,7 +278,7 @@ impl State {
                     let _ = myself.cast(TenantMsg::Restart);
                 });
             }
-            TenantMsg::Restart => return Err("the record refused this tenant's changes".into()),
+            TenantMsg::Restart => return Err(RecordRefused.into()),
             TenantMsg::Timer(generation) => {
                 if self.timer.fired(generation) {
                     self.turn_day(myself);
@@ -323,6 +286,7 @@ impl State {
                 }
             }
             TenantMsg::Storage { away } => {
+                self.away = away;
                 self.apply(myself, if away { Command::Freeze } else { Command::Thaw }, None);
                 for child in self.children.values() {
                     let _ = child.actor.cast(QueueMsg::Storage { away });
@@ -349,7 +313,15 @@ impl State {
     fn apply(&mut self, myself: &ActorRef<TenantMsg>, command: Command, reply: Option<RosterReplyPort>) {
         let now = self.shared.clock.now();
         let ids = self.shared.ids.clone();
+        // A device that comes or goes is no change anybody was promised: its answer does not wait for Postgres.
+        let at_once = matches!(command, Command::Attach { .. } | Command::Configure { .. });
         match self.core.apply(now, command, &mut || ids.next(now)) {
+            Ok(applied) if at_once => {
+                self.perform(myself, applied.effects, None);
+                if let Some(port) = reply {
+                    let _ = port.send(Ok(applied.reply));
+                }
+            }
             Ok(applied) => self.perform(myself, applied.effects, reply.map(|port| (port, applied.reply))),
             Err(rejection) => {
                 if let Some(port) = reply {
@@ -383,6 +355,9 @@ impl State {
                 Effect::Say(said) => {
                     if let Said::Offered(offer) = &said {
                         self.remember(offer.grant, offer.department_id);
+                        // From the moment both were free for each other to the offer on its way (promise 4).
+                        let met = self.shared.clock.now().since(offer.possible_since);
+                        metrics::histogram!("vez_match_seconds").record(met.as_secs_f64());
                     }
                     self.topics.say(&self.core, &self.shared.hub, said);
                 }
@@ -451,10 +426,14 @@ impl State {
 
     /// Sends an agent's answer to the queue that made the offer.
     fn offer(&mut self, grant: GrantId, user: UserId, decision: Decision, reply: ReplyPort) {
-        // After a restart only those are known that became running calls: accepting again hears the same.
-        let department = self.offers.get(&grant).copied().or_else(|| self.core.owner(grant).map(|(_, at)| at));
-        let Some(child) = department.and_then(|department| self.children.get(&department)) else {
+        // What a life before this one offered is known only while the agent still holds it.
+        let owned = || self.core.owner(grant).map(|(_, department)| department);
+        let Some(department) = self.offers.get(&grant).copied().or_else(owned) else {
             let _ = reply.send(Err(CallError::Rejected(Rejection::OfferExpired)));
+            return;
+        };
+        let Some(child) = self.children.get(&department) else {
+            let _ = reply.send(Err(OVERLOADED));
             return;
         };
         let command = match decision {
@@ -462,85 +441,6 @@ impl State {
             Decision::Decline => core_queue::Command::Decline { grant, user },
         };
         let _ = child.actor.cast(QueueMsg::Command { command, reply: Some(reply) });
-    }
-
-    fn ensure_queue(&mut self, myself: &ActorRef<TenantMsg>, department: DepartmentId) {
-        if self.children.contains_key(&department) || !self.link.has_department(department) {
-            return;
-        }
-        self.begin_queue(myself, department, self.served_until, false, None);
-    }
-
-    /// Starts a life of a queue in a task of its own; it says so by `QueueStarted`.
-    fn begin_queue(
-        &mut self,
-        myself: &ActorRef<TenantMsg>,
-        department: DepartmentId,
-        served_until: Option<Timestamp>,
-        again: bool,
-        condemned: Option<CallId>,
-    ) {
-        if !self.starting.insert(department) {
-            return;
-        }
-        let (shared, link, tenant_actor) = (self.shared.clone(), self.link.clone(), myself.clone());
-        let day_start = self.day_start;
-        tokio::spawn(async move {
-            loop {
-                // What the life before wrote is committed or refused before the next one reads.
-                shared.persistence.flush(link.tenant).await;
-                let args = queue::Args {
-                    shared: shared.clone(),
-                    link: link.clone(),
-                    department,
-                    incarnation: shared.next_incarnation(),
-                    tenant_actor: tenant_actor.clone(),
-                    day_start,
-                    served_until,
-                    again,
-                    condemned,
-                };
-                match Actor::spawn_linked(None, QueueActor, args, tenant_actor.get_cell()).await {
-                    Ok(_) => return,
-                    Err(error) => {
-                        tracing::warn!(tenant = %link.tenant, %department, %error, "a queue could not start; trying again");
-                        tokio::time::sleep(RESTART_PAUSE).await;
-                        if tenant_actor.get_status() as u8 >= ractor::ActorStatus::Stopping as u8 {
-                            return;
-                        }
-                    }
-                }
-            }
-        });
-    }
-
-    /// A queue died: its slots are free, and a new life starts from the settled record.
-    fn lost(&mut self, myself: &ActorRef<TenantMsg>, id: ActorId, failed: bool) {
-        let Some((department, incarnation)) =
-            self.children.iter().find(|(_, child)| child.id == id).map(|(d, child)| (*d, child.incarnation))
-        else {
-            return;
-        };
-        self.children.remove(&department);
-        self.link.publish_queue(department, None);
-        self.apply(myself, Command::QueueStopped { department, incarnation }, None);
-        if !failed {
-            return;
-        }
-        metrics::counter!("vez_queue_restarts_total").increment(1);
-        let now = self.shared.clock.now();
-        let panics = self.panics.entry(department).or_default();
-        panics.push_back(now);
-        while panics.front().is_some_and(|at| at.plus_seconds(PANICS_WITHIN_SECONDS) < now) {
-            panics.pop_front();
-        }
-        let condemned = if panics.len() >= PANICS_MAX {
-            panics.clear();
-            self.link.touched(department)
-        } else {
-            None
-        };
-        self.begin_queue(myself, department, Some(now), true, condemned);
     }
 
     /// At the company's midnight every count of the day starts anew.

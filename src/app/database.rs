@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use sqlx::postgres::PgConnectOptions;
 
 use crate::actors::health::StorageHealth;
 use crate::config;
@@ -12,24 +11,28 @@ use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::IdSource;
 use crate::store::embedded::Embedded;
 use crate::store::ownership::Ownership;
-use crate::store::{self, StoreError};
+use crate::store::{self, ConnectOptions, StoreError};
 
 /// How long to wait for another process to let go of the database: a deploy in progress (RULES.md).
 const OWNED_WITHIN: Duration = Duration::from_secs(30);
 /// How often we say that we serve; a crash forgets at most so much.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A database that does not answer by then did not hear us.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
+/// Missed heartbeats in a row before the storage counts as away: one may be a dropped connection.
+const FAILURES_UNTIL_AWAY: u32 = 2;
 /// The heartbeat's place among the reporters of the storage's health; the shards have the low ones.
 const REPORTER: u32 = 63;
 
 /// A database this process owns.
 pub struct Database {
     embedded: Option<Embedded>,
-    options: PgConnectOptions,
+    options: ConnectOptions,
     ownership: Arc<Ownership>,
 }
 
 /// Where the database is, started if it is ours to start.
-pub async fn connect(config: &config::Database) -> anyhow::Result<(Option<Embedded>, PgConnectOptions)> {
+pub async fn connect(config: &config::Database) -> anyhow::Result<(Option<Embedded>, ConnectOptions)> {
     match config.connection_url() {
         Some(url) => Ok((None, url.parse().context("DATABASE_URL is not a Postgres address")?)),
         None => {
@@ -61,7 +64,7 @@ impl Database {
     }
 
     /// How to connect.
-    pub fn options(&self) -> PgConnectOptions {
+    pub fn options(&self) -> ConnectOptions {
         self.options.clone()
     }
 
@@ -79,23 +82,32 @@ impl Database {
     pub fn keep(&self, clock: Clock, health: StorageHealth) -> impl Future<Output = ()> + use<> {
         let ownership = self.ownership.clone();
         async move {
+            let mut failures = 0;
             loop {
                 tokio::time::sleep(HEARTBEAT).await;
-                let beat = if ownership.is_lost() {
-                    ownership.reacquire().await
-                } else {
-                    ownership.heartbeat(clock.now()).await
+                let beat = async {
+                    if ownership.is_lost() {
+                        ownership.reacquire().await
+                    } else {
+                        ownership.heartbeat(clock.now()).await
+                    }
                 };
-                match beat {
-                    Ok(()) => health.report(REPORTER, true),
-                    Err(StoreError::Fenced | StoreError::OwnedElsewhere { .. }) => {
+                match tokio::time::timeout(HEARD_WITHIN, beat).await {
+                    Ok(Ok(())) => {
+                        failures = 0;
+                        health.report(REPORTER, true);
+                    }
+                    Ok(Err(StoreError::Fenced | StoreError::OwnedElsewhere { .. })) => {
                         tracing::error!("another process owns the database; stopping");
                         health.fenced();
                         return;
                     }
-                    Err(error) => {
-                        tracing::debug!(%error, "the database did not hear that we serve");
-                        health.report(REPORTER, false);
+                    missed => {
+                        tracing::debug!(?missed, "the database did not hear that we serve");
+                        failures += 1;
+                        if failures >= FAILURES_UNTIL_AWAY {
+                            health.report(REPORTER, false);
+                        }
                     }
                 }
             }

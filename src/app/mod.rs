@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +19,10 @@ use crate::actors::health::{Health, StorageHealth};
 use crate::actors::persistence::Persistence;
 use crate::actors::{Probes, System};
 use crate::auth::{Passwords, Tokens};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
+use crate::domain::rules::Rules;
 use crate::http::state::{AppState, Readiness};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
@@ -41,12 +43,20 @@ pub struct Parts {
     pub clock: Clock,
     pub ids: IdSource,
     pub probes: Probes,
+    /// Routes beside ours, behind the same guards; none in production.
+    pub routes: Router<AppState>,
 }
 
 impl Parts {
     /// The real clock, real randomness, nothing in the way.
     pub fn real() -> Self {
-        Self { listener: None, clock: Clock::system(), ids: IdSource::random(), probes: Probes::default() }
+        Self {
+            listener: None,
+            clock: Clock::system(),
+            ids: IdSource::random(),
+            probes: Probes::default(),
+            routes: Router::new(),
+        }
     }
 }
 
@@ -74,10 +84,10 @@ pub struct App {
 impl App {
     /// Starts everything; returns once it listens and every open call stands in its queue again.
     pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Self> {
-        let Parts { listener, clock, ids, probes } = parts;
+        let Parts { listener, clock, ids, probes, routes } = parts;
         let metrics = telemetry::metrics();
         let database = Database::open(&config.database, &clock, &ids).await?;
-        let started = Self::start_on(&database, config, listener, clock, ids, probes, metrics).await;
+        let started = Self::start_on(&database, config, listener, clock, ids, probes, routes, metrics).await;
         match started {
             Ok(unfinished) => Ok(unfinished.with(database)),
             Err(error) => {
@@ -94,6 +104,7 @@ impl App {
         clock: Clock,
         ids: IdSource,
         probes: Probes,
+        routes: Router<AppState>,
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Unfinished> {
         let shards = config.database.writer_shards.clamp(1, 16);
@@ -115,6 +126,7 @@ impl App {
             health: health.clone(),
             epoch: database.epoch(),
             served_until: database.served_until(),
+            rules: rules(&config.queue),
             probes,
         })
         .await?;
@@ -151,7 +163,7 @@ impl App {
         };
         let sockets = ws::routes(WsState::new(ws_parts, &config));
         let limits = state.limits.clone();
-        let router = http::router(state, sockets);
+        let router = http::router(state, sockets.merge(routes));
         let listener = match listener {
             Some(listener) => listener,
             None => {
@@ -293,5 +305,31 @@ impl Unfinished {
             serving: self.serving,
             background: self.background,
         }
+    }
+}
+
+/// The numbers of the rules, as configured.
+fn rules(config: &config::QueueDefaults) -> Rules {
+    Rules {
+        start_timeout_seconds: u64::from(config.start_timeout_seconds),
+        join_presence_seconds: u64::from(config.join_presence_seconds),
+        poll_presence_seconds: u64::from(config.poll_presence_seconds),
+        agent_lease_seconds: u64::from(config.agent_lease_seconds),
+        assigned_return_seconds: u64::from(config.assigned_return_seconds),
+        active_return_seconds: u64::from(config.active_return_seconds),
+        exclusion_seconds: u64::from(config.exclusion_seconds),
+        exclusion_alone_seconds: u64::from(config.exclusion_alone_seconds),
+        missed_offers_max: u8::try_from(config.missed_offers_max).unwrap_or(u8::MAX),
+        pick_timeout_seconds: u64::from(config.pick_timeout_seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_default_to_the_rules_own_numbers() {
+        assert_eq!(rules(&config::QueueDefaults::default()), Rules::default());
     }
 }

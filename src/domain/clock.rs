@@ -144,6 +144,12 @@ impl Clock {
         }
     }
 
+    /// The moment, of the runtime's own timer, by which an answer is due: patience with I/O is real time even in tests.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the operating system's clocks")]
+    pub fn patience(period: Duration) -> tokio::time::Instant {
+        tokio::time::Instant::now() + period
+    }
+
     /// Sleeps for `period` on this clock.
     pub async fn sleep(&self, period: Duration) {
         self.sleep_until(self.now() + period).await;

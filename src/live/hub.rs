@@ -224,10 +224,11 @@ impl Hub {
         }
     }
 
-    /// As [`Hub::renew`] for every topic of a tenant.
-    pub fn renew_all(&self, tenant: TenantId) {
+    /// As [`Hub::renew`] for every topic of a tenant that `meant` names.
+    pub fn renew_all(&self, tenant: TenantId, meant: impl Fn(Topic) -> bool) {
         for mut room in self.0.rooms.iter_mut() {
-            if room.key().0 == tenant {
+            let (of, topic) = *room.key();
+            if of == tenant && meant(topic) {
                 self.renew_room(&mut room);
             }
         }

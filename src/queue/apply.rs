@@ -128,7 +128,7 @@ impl Queue {
         match by {
             Party::Agent(user) => self.complete(id, user, false),
             Party::Customer => {
-                if let Some(ended) = self.ended.get(&id) {
+                if let Some((ended, _)) = self.ended.get(&id) {
                     return Ok(Reply::Call(ended.clone()));
                 }
                 let call = self.calls.get(&id).ok_or(Rejection::UnknownCall)?;

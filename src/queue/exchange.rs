@@ -157,6 +157,8 @@ pub struct Grant {
     pub alternative: Option<Rank>,
     /// Nobody else could be offered calls of this department now.
     pub alone: bool,
+    /// Since when he could have been offered a call.
+    pub ready_since: Timestamp,
     /// The hand-pick this slot is for.
     pub pick: Option<PickId>,
 }
@@ -189,6 +191,9 @@ pub struct Offer {
     pub expires_at: Timestamp,
     #[serde(skip)]
     pub user: UserId,
+    /// Since when both the call and the agent were free for each other.
+    #[serde(skip)]
+    pub possible_since: Timestamp,
 }
 
 /// The customer of an offer.

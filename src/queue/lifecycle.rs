@@ -9,18 +9,10 @@ use super::apply::Reply;
 use super::effect::Effect;
 use super::event::{ReturnReason, Said, Settled};
 use super::exchange::{ToRoster, WithdrawReason};
-use super::offer::EXCLUSION_SECONDS;
 use super::rejection::Rejection;
 use super::state::Queue;
 use crate::domain::call::{CallSnapshot, EndReason, OfferOutcome, Phase};
 use crate::domain::ids::{CallId, GrantId, UserId};
-
-/// An assigned call must be started within this (RULES.md, "Status, phase, end").
-pub const START_SECONDS: u64 = 60;
-/// After the loss of the agent's lease an assigned call goes back after this.
-pub const ASSIGNED_AGENT_GRACE_SECONDS: u64 = 15;
-/// And an active one after this.
-pub const ACTIVE_AGENT_GRACE_SECONDS: u64 = 120;
 
 /// Whether a call in `from` may ever be in `to` next.
 pub const fn can_become(from: Phase, to: Phase) -> bool {
@@ -63,8 +55,9 @@ impl Queue {
     }
 
     pub(super) fn complete(&mut self, id: CallId, user: UserId, supervisor: bool) -> Result<Reply, Rejection> {
-        if let Some(ended) = self.ended.get(&id) {
-            let same = ended.end_reason == Some(EndReason::Completed) && ended.user_id == Some(user);
+        if let Some((ended, by)) = self.ended.get(&id) {
+            let his = ended.user_id == Some(user) || *by == Some(user);
+            let same = ended.end_reason == Some(EndReason::Completed) && his;
             return if same { Ok(Reply::Call(ended.clone())) } else { Err(Rejection::CallEnded) };
         }
         let call = self.calls.get(&id).ok_or(Rejection::UnknownCall)?;
@@ -111,13 +104,14 @@ impl Queue {
         if let (Some(link), Some(key)) = (call.link_id, &call.join_key) {
             self.join_keys.remove(&(link, key.clone()));
         }
+        self.ended.note(now, id, (call.clone(), by));
+        // The record first: were the slot free before it, a panic between the two would leave it lent twice.
+        self.record(call.clone(), vec![event], Settled::Ended(call.clone()), |_| {});
         if let Some(grant) = held {
             self.grants.remove(&grant);
             let wrap_up_ends_at = call.wrap_up_ends_at;
             self.out.push(Effect::Roster(ToRoster::Ended { grant, call: id, wrap_up_ends_at }));
         }
-        self.ended.note(now, id, call.clone());
-        self.record(call.clone(), vec![event], Settled::Ended(call.clone()), |_| {});
         call
     }
 
@@ -137,9 +131,8 @@ impl Queue {
             call.wait_from = now;
         }
         if let Some((user, grant)) = had {
-            self.exclude(id, user, EXCLUSION_SECONDS);
+            self.exclude(id, user, self.settings.rules.exclusion_seconds);
             self.grants.remove(&grant);
-            self.out.push(Effect::Roster(ToRoster::Ended { grant, call: id, wrap_up_ends_at: None }));
         }
         self.reindex(id);
         let user = had.map(|(user, _)| user);
@@ -148,6 +141,9 @@ impl Queue {
         if let Some(from) = user {
             let settled = Settled::Returned { call: call.clone(), from, reason };
             self.record(call.clone(), vec![event], settled, |_| {});
+        }
+        if let Some((_, grant)) = had {
+            self.out.push(Effect::Roster(ToRoster::Ended { grant, call: id, wrap_up_ends_at: None }));
         }
         if let Some(position) = self.position(id)
             && let Some(open) = self.calls.get_mut(&id)
@@ -162,8 +158,8 @@ impl Queue {
         let Some(id) = self.grants.get(&grant).copied() else { return };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let seconds = match call.snapshot.phase {
-            Phase::Assigned => ASSIGNED_AGENT_GRACE_SECONDS,
-            Phase::Active => ACTIVE_AGENT_GRACE_SECONDS,
+            Phase::Assigned => self.settings.rules.assigned_return_seconds,
+            Phase::Active => self.settings.rules.active_return_seconds,
             _ => return,
         };
         if call.agent_lost_until.is_some() {

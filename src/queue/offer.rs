@@ -14,12 +14,6 @@ use super::state::{Pick, Queue, Standing};
 use crate::domain::call::{CallSnapshot, Exclusion, LastOffer, OfferOutcome, Phase, Rank, Requirements};
 use crate::domain::ids::{CallId, GrantId, PickId, UserId};
 
-/// An agent who declined or missed a call is not offered it for so long (RULES.md, "Demand, grants, offers", 5).
-pub const EXCLUSION_SECONDS: u64 = 30;
-/// The same when nobody else may take it.
-pub const EXCLUSION_ALONE_SECONDS: u64 = 5;
-/// A hand-pick is a demand for one named agent with this deadline.
-pub const PICK_SECONDS: u64 = 2;
 /// Hand-picks of one call at once: more agents than this grabbing one customer is a mistake, not a workload.
 const PICKS_MAX: usize = 8;
 /// Exclusions of one call kept: one per agent who refused it within half a minute; the oldest is forgotten first.
@@ -82,6 +76,7 @@ impl Queue {
             position_when_offered: position,
             expires_at,
             user: grant.user,
+            possible_since: call.eligible_since.max(grant.ready_since),
         };
         self.grants.insert(grant.grant, id);
         if let Some(call) = self.calls.get_mut(&id) {
@@ -158,7 +153,7 @@ impl Queue {
 
     /// Gives the call to an agent whose slot is granted; the line loses it, every other claim on it is answered.
     fn assign(&mut self, id: CallId, grant: GrantId, user: UserId, name: Arc<str>, data: Value) -> Arc<CallSnapshot> {
-        let start_by = self.now.plus_seconds(super::lifecycle::START_SECONDS);
+        let start_by = self.now.plus_seconds(self.settings.rules.start_timeout_seconds);
         let now = self.now;
         if let Some(call) = self.calls.get_mut(&id) {
             call.snapshot.phase = Phase::Assigned;
@@ -176,12 +171,16 @@ impl Queue {
         }
         self.grants.insert(grant, id);
         self.outcomes.note(now, grant, (user, OfferOutcome::Accepted, None));
-        self.refuse_picks(id, Rejection::AlreadyTaken);
+        let picks = self.calls.get_mut(&id).map(|call| std::mem::take(&mut call.picks)).unwrap_or_default();
+        for pick in &picks {
+            self.picks.remove(&pick.id);
+        }
         self.reindex(id);
         let event = self.event("call_assigned", Some(id), Some(user), data);
         let call = self.changed(id);
         self.record(call.clone(), vec![event], Settled::Assigned(call.clone()), |_| {});
         self.out.push(Effect::Roster(ToRoster::Accepted { grant, call: id }));
+        self.answer_picks(id, user, picks);
         call
     }
 
@@ -211,7 +210,8 @@ impl Queue {
         let alone = self.calls.get(&id).and_then(|c| c.offer.as_ref()).is_some_and(|offer| offer.alone);
         let user = self.calls.get(&id).and_then(|c| c.offer.as_ref()).map(|offer| offer.user);
         if let Some(user) = user {
-            self.exclude(id, user, if alone { EXCLUSION_ALONE_SECONDS } else { EXCLUSION_SECONDS });
+            let rules = self.settings.rules;
+            self.exclude(id, user, if alone { rules.exclusion_alone_seconds } else { rules.exclusion_seconds });
         }
         self.end_offer(id, outcome, returned, None);
     }
@@ -291,9 +291,9 @@ impl Queue {
         if call.picks.len() >= PICKS_MAX {
             return Err(Rejection::TooManyPicks);
         }
-        let until = self.now.plus_seconds(PICK_SECONDS);
+        let until = self.now.plus_seconds(self.settings.rules.pick_timeout_seconds);
         if let Some(call) = self.calls.get_mut(&id) {
-            call.picks.push(Pick { id: pick, by, until });
+            call.picks.push(Pick { id: pick, user, by, until });
         }
         self.picks.insert(pick, id);
         self.reindex(id);
@@ -303,7 +303,13 @@ impl Queue {
 
     fn take_pick_grant(&mut self, pick: PickId, grant: Grant) {
         let found = self.picks.get(&pick).copied().filter(|_| !self.is_frozen());
-        let Some(id) = found else { return self.hand_back(grant.grant, None) };
+        let Some(id) = found else {
+            // The pick is over, but what goes back must not say that nobody here waits for this agent; while frozen nobody
+            // does, and the thaw tells anew.
+            let best = if self.is_frozen() { None } else { self.best_for(grant.user, &grant.skills) };
+            let rank = best.map(|(rank, _)| rank);
+            return self.hand_back(grant.grant, rank);
+        };
         let by = self.calls.get(&id).and_then(|c| c.picks.iter().find(|p| p.id == pick)).map(|p| p.by);
         self.drop_pick(id, pick);
         if self.calls.get(&id).is_some_and(|call| call.offer.is_some()) {
@@ -334,6 +340,15 @@ impl Queue {
         self.reindex(id);
     }
 
+    /// The call was taken: the same agent asking twice hears the same, everybody else that he was too late.
+    fn answer_picks(&mut self, id: CallId, taker: UserId, picks: Vec<Pick>) {
+        for pick in picks {
+            let result = if pick.user == taker { Ok(id) } else { Err(Rejection::AlreadyTaken) };
+            self.out.push(Effect::Roster(ToRoster::PickDropped { pick: pick.id }));
+            self.out.push(Effect::Answer { pick: pick.id, result });
+        }
+    }
+
     /// Answers every hand-pick of a call with a refusal.
     pub(super) fn refuse_picks(&mut self, id: CallId, reason: Rejection) {
         let picks = self.calls.get_mut(&id).map(|call| std::mem::take(&mut call.picks)).unwrap_or_default();
@@ -343,9 +358,13 @@ impl Queue {
     }
 
     fn give_up_pick(&mut self, pick: PickId, reason: Rejection) {
+        self.answer_pick(pick, Err(reason));
+    }
+
+    fn answer_pick(&mut self, pick: PickId, result: Result<CallId, Rejection>) {
         self.picks.remove(&pick);
         self.out.push(Effect::Roster(ToRoster::PickDropped { pick }));
-        self.out.push(Effect::Answer { pick, result: Err(reason) });
+        self.out.push(Effect::Answer { pick, result });
     }
 
     /// Gives up the hand-picks of a call whose deadline has come.

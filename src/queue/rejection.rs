@@ -9,6 +9,8 @@ pub enum Rejection {
     QueueFull,
     #[error("This department is not taking calls now.")]
     DepartmentInactive,
+    #[error("This link was cancelled.")]
+    LinkCancelled,
     #[error("This call was taken by another agent.")]
     AlreadyTaken,
     #[error("This offer has expired or was withdrawn. Wait for the next one.")]
@@ -51,6 +53,7 @@ impl Rejection {
         match self {
             Rejection::QueueFull => "queue_full",
             Rejection::DepartmentInactive => "department_inactive",
+            Rejection::LinkCancelled => "link_cancelled",
             Rejection::AlreadyTaken => "already_taken",
             Rejection::OfferExpired => "offer_expired",
             Rejection::NotYourCall => "not_your_call",

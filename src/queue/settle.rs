@@ -1,6 +1,8 @@
 //! Owns what happens after every command: what fell due is done, the roster hears the demand, waiting customers hear
 //! their places. Handlers never do these themselves.
 
+use std::time::Duration;
+
 use super::effect::Effect;
 use super::event::ReturnReason;
 use super::exchange::{Demand, DemandSet, ToRoster, WithdrawReason};
@@ -108,30 +110,43 @@ impl Queue {
     pub(super) fn thaw(&mut self) {
         let Some(since) = self.frozen_since.take() else { return };
         let gap = self.now.since(since);
+        let rules = self.settings.rules;
         let grace = u64::from(self.settings.reconnect_grace_seconds);
         let now = self.now;
         let ids: Vec<CallId> = self.calls.keys().copied().collect();
         for id in ids {
             if let Some(call) = self.calls.get_mut(&id) {
-                call.present_until = call.present_until + gap;
+                // Polls go on during an outage, so a sign of life lasts from then, not from before it.
+                call.present_until = (call.present_until + gap).min(now.plus_seconds(rules.poll_presence_seconds));
                 call.wait_from = call.wait_from + gap;
-                call.grace_until = call.grace_until.map(|at| (at + gap).max(now.plus_seconds(grace)));
-                call.start_by = call.start_by.map(|at| at + gap);
-                call.agent_lost_until = call.agent_lost_until.map(|at| {
-                    let own = match call.snapshot.phase {
-                        Phase::Active => super::lifecycle::ACTIVE_AGENT_GRACE_SECONDS,
-                        _ => super::lifecycle::ASSIGNED_AGENT_GRACE_SECONDS,
-                    };
-                    (at + gap).max(now.plus_seconds(own))
+                call.grace_until = call.grace_until.map(|_| now.plus_seconds(grace));
+                call.start_by = call.start_by.map(|at| (at + gap).max(now.plus_seconds(rules.assigned_return_seconds)));
+                call.agent_lost_until = call.agent_lost_until.map(|_| {
+                    now.plus_seconds(match call.snapshot.phase {
+                        Phase::Active => rules.active_return_seconds,
+                        _ => rules.assigned_return_seconds,
+                    })
                 });
                 for exclusion in &mut call.snapshot.exclusions {
                     exclusion.until_micros += i64::try_from(gap.as_micros()).unwrap_or(0);
                 }
             }
+            self.keep_waiting_for_a_grace(id);
             self.reindex(id);
         }
         self.demand_version += 1;
         self.demand_changed = true;
+    }
+
+    /// After a time without service no wait limit ends a call before the grace has passed: its customer had no chance to
+    /// be served meanwhile, and of several such times only the last one's length is known.
+    pub(super) fn keep_waiting_for_a_grace(&mut self, id: CallId) {
+        let grace = u64::from(self.settings.reconnect_grace_seconds);
+        let Some(most) = self.settings.max_wait_seconds else { return };
+        let earliest = self.now.plus_seconds(grace) - Duration::from_secs(u64::from(most));
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.wait_from = call.wait_from.max(earliest);
+        }
     }
 
     fn withdraw_all_offers(&mut self) {

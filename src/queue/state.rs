@@ -38,6 +38,8 @@ pub(super) struct Standing {
 #[derive(Clone, Debug)]
 pub(super) struct Pick {
     pub id: PickId,
+    /// The agent who shall have the call, and who said so.
+    pub user: UserId,
     pub by: UserId,
     pub until: Timestamp,
 }
@@ -61,8 +63,12 @@ pub struct Call {
     pub(super) start_by: Option<Timestamp>,
     /// While the agent's lease is gone: when the call goes back.
     pub(super) agent_lost_until: Option<Timestamp>,
+    /// When the customer asked for another agent: asking again right after is the same wish, not a wish to leave.
+    pub(super) asked_back_at: Option<Timestamp>,
     /// The position the customer was last told; 0 for none.
     pub(super) told_position: u32,
+    /// Since when he could have been offered to somebody.
+    pub(super) eligible_since: Timestamp,
     indexed: Indexed,
 }
 
@@ -88,7 +94,9 @@ impl Call {
             picks: Vec::new(),
             start_by: None,
             agent_lost_until: None,
+            asked_back_at: None,
             told_position: 0,
+            eligible_since: wait_from,
             indexed: Indexed::default(),
         }
     }
@@ -106,6 +114,11 @@ impl Call {
     /// What the machine does with the call now; unlike the record's, this one says `offered`.
     pub fn phase(&self) -> Phase {
         if self.offer.is_some() { Phase::Offered } else { self.snapshot.phase }
+    }
+
+    /// The standing offer's grant, and the agent it is before.
+    pub fn offered_to(&self) -> Option<(GrantId, UserId)> {
+        self.offer.as_ref().map(|offer| (offer.grant, offer.user))
     }
 
     /// Until when the customer waits for an agent who is away.
@@ -215,7 +228,10 @@ pub struct Queue {
     pub(super) picks: BTreeMap<PickId, CallId>,
     pub(super) deadlines: BTreeSet<(Timestamp, CallId)>,
     pub(super) join_keys: HashMap<(LinkId, Arc<str>), CallId>,
-    pub(super) ended: Recent<CallId, Arc<CallSnapshot>>,
+    /// Ended calls, and who ended each.
+    pub(super) ended: Recent<CallId, (Arc<CallSnapshot>, Option<UserId>)>,
+    /// Links cancelled lately: a join that was on its way meanwhile comes too late.
+    pub(super) cancelled_links: Recent<LinkId, ()>,
     pub(super) outcomes: Recent<GrantId, (UserId, OfferOutcome, Option<WithdrawReason>)>,
     pub(super) demand_version: u64,
     pub(super) grants_seen: u64,
@@ -244,6 +260,7 @@ impl Queue {
             deadlines: BTreeSet::new(),
             join_keys: HashMap::new(),
             ended: Recent::new(),
+            cancelled_links: Recent::new(),
             outcomes: Recent::new(),
             demand_version: 0,
             grants_seen: 0,
@@ -281,7 +298,7 @@ impl Queue {
 
     /// A call that ended within the last minute.
     pub fn recently_ended(&self, id: CallId) -> Option<&Arc<CallSnapshot>> {
-        self.ended.get(&id)
+        self.ended.get(&id).map(|(call, _)| call)
     }
 
     /// How many calls are in line, offered ones included.
@@ -315,9 +332,21 @@ impl Queue {
         call.in_line().then(|| self.line.position(call.snapshot.rank())).flatten()
     }
 
+    /// The call a grant stands before or runs.
+    pub fn call_of(&self, grant: GrantId) -> Option<CallId> {
+        self.grants.get(&grant).copied()
+    }
+
+    /// The call whose deadline is next.
+    pub fn next_due(&self) -> Option<CallId> {
+        self.deadlines.first().map(|(_, call)| *call)
+    }
+
     /// The wait to expect at a position.
     pub fn estimate_at(&self, position: u32) -> Estimate {
-        let head = self.arrivals.first().map(|(joined, _)| self.now.since(*joined).as_secs());
+        // One's own wait so far says nothing of the wait to come.
+        let ahead = if position > 1 { self.arrivals.first() } else { None };
+        let head = ahead.map(|(joined, _)| self.now.since(*joined).as_secs());
         estimate(position, self.staff.available, self.staff.serving_slots, self.handle_times.mean_seconds(), head)
     }
 
@@ -361,6 +390,7 @@ impl Queue {
         if old.eligible != new.eligible {
             self.demand_changed = true;
             if new.eligible {
+                call.eligible_since = self.now;
                 // Somebody became offerable: hand-backs made before this say nothing any more.
                 self.demand_version += 1;
                 self.eligible.entry(requirements).or_default().insert(rank, id);

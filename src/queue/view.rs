@@ -18,8 +18,9 @@ pub const SHORT_ABANDON_SECONDS: i64 = 5;
 /// Counts since the company's midnight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Today {
-    /// Accepted within [`SERVICE_LEVEL_SECONDS`] of the join.
+    /// Of the answered, those accepted within [`SERVICE_LEVEL_SECONDS`] of the join.
     pub answered_in_time: u32,
+    /// Started for the first time.
     pub answered: u32,
     /// Ended unserved from the line; short abandons included.
     pub abandoned: u32,
@@ -79,7 +80,8 @@ impl View {
     pub fn fold(&mut self, settled: &Settled) {
         let call = settled.call();
         match settled {
-            Settled::Assigned(call) if call.started_at.is_none() => {
+            // Answered is who was connected to an agent, once; a call that goes back and is taken again counts no more.
+            Settled::Started(call) if call.started_at == Some(call.changed_at) => {
                 let wait = call.wait_seconds().unwrap_or(0);
                 self.today.answered += 1;
                 self.today.wait_seconds_total += wait.unsigned_abs();

@@ -17,10 +17,9 @@ use crate::domain::department::{QUEUE_SIZE_MAX, Settings};
 use crate::domain::ids::{CallId, DeviceId, LinkId, UserId};
 use crate::domain::record::{Entry, RecordEvent};
 
-/// A join counts as present for so long without a device (RULES.md, "Customers: presence").
-pub const JOIN_PRESENT_SECONDS: u64 = 10;
-/// A status poll keeps the customer present for so long.
-pub const POLL_PRESENT_SECONDS: u64 = 30;
+/// `leave` asks for another agent while the present one is away, else it gives the place up. Sent again within this (a
+/// retry, a second tap), the same wish must not cost the place it just kept.
+pub const LEAVE_AGAIN_SECONDS: u64 = 5;
 /// Devices of one customer's call kept track of; a socket beyond them does not add to presence.
 const DEVICES_MAX: usize = 16;
 
@@ -33,6 +32,9 @@ impl Queue {
         }
         if !self.settings.active {
             return Err(Rejection::DepartmentInactive);
+        }
+        if new.link_id.is_some_and(|link| self.cancelled_links.get(&link).is_some()) {
+            return Err(Rejection::LinkCancelled);
         }
         let size_max = self.settings.max_queue_size.unwrap_or(QUEUE_SIZE_MAX);
         if self.line.len() >= size_max {
@@ -70,7 +72,7 @@ impl Queue {
         if let (Some(link), Some(key)) = (snapshot.link_id, &snapshot.join_key) {
             self.join_keys.insert((link, key.clone()), id);
         }
-        let present_until = self.now.plus_seconds(JOIN_PRESENT_SECONDS);
+        let present_until = self.now.plus_seconds(self.settings.rules.join_presence_seconds);
         self.calls.insert(id, Box::new(Call::new(snapshot, present_until, self.now)));
         self.reindex(id);
         let event =
@@ -96,7 +98,7 @@ impl Queue {
             Some(call) => Arc::new(call.snapshot.clone()),
             None => return Reply::Done,
         };
-        self.seen(id, JOIN_PRESENT_SECONDS);
+        self.seen(id, self.settings.rules.join_presence_seconds);
         Reply::Joined { call, position, queue_size: self.line.len(), estimate, resumed: true }
     }
 
@@ -123,7 +125,7 @@ impl Queue {
     pub(super) fn poll(&mut self, id: CallId) -> Result<Reply, Rejection> {
         let call = self.calls.get_mut(&id).ok_or(Rejection::UnknownCall)?;
         call.snapshot.connected = true;
-        self.seen(id, POLL_PRESENT_SECONDS);
+        self.seen(id, self.settings.rules.poll_presence_seconds);
         Ok(Reply::Done)
     }
 
@@ -173,12 +175,19 @@ impl Queue {
     }
 
     pub(super) fn leave(&mut self, id: CallId) -> Result<Reply, Rejection> {
-        if let Some(ended) = self.ended.get(&id) {
+        if let Some((ended, _)) = self.ended.get(&id) {
             return Ok(Reply::Call(ended.clone()));
         }
-        let call = self.calls.get(&id).ok_or(Rejection::UnknownCall)?;
+        let now = self.now;
+        let call = self.calls.get_mut(&id).ok_or(Rejection::UnknownCall)?;
+        if call.asked_back_at.is_some_and(|at| at.plus_seconds(LEAVE_AGAIN_SECONDS) > now) {
+            return Ok(Reply::Call(Arc::new(call.snapshot.clone())));
+        }
         let call = match (call.snapshot.phase, call.agent_lost_until.is_some()) {
-            (Phase::Assigned | Phase::Active, true) => self.return_to_line(id, ReturnReason::CustomerAsked),
+            (Phase::Assigned | Phase::Active, true) => {
+                call.asked_back_at = Some(now);
+                self.return_to_line(id, ReturnReason::CustomerAsked)
+            }
             (Phase::Active, false) => return Err(Rejection::WrongState),
             _ => self.end(id, EndReason::Left, None),
         };
@@ -191,7 +200,7 @@ impl Queue {
         reason: EndReason,
         by: Option<UserId>,
     ) -> Result<Reply, Rejection> {
-        if let Some(ended) = self.ended.get(&id) {
+        if let Some((ended, _)) = self.ended.get(&id) {
             return if ended.end_reason == Some(reason) {
                 Ok(Reply::Call(ended.clone()))
             } else {
@@ -217,6 +226,7 @@ impl Queue {
         for id in through {
             self.end(id, EndReason::LinkCancelled, None);
         }
+        self.cancelled_links.note(self.now, link, ());
         Ok(Reply::Done)
     }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::effect::{Applied, Command, Effect, NewGrant, Outcome, Reply, Said, StatusCause, StatusChanged, Supervisor};
-use super::state::{Agent, CAPACITY_MAX, Desk, LEASE_SECONDS, Lease, Profile, Roster, Slot};
+use super::state::{Agent, CAPACITY_MAX, Desk, Lease, Profile, Roster, Slot};
 use crate::domain::agent::{AgentStatus, Intent, WrapUp};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::RoutingStrategy;
@@ -84,11 +84,19 @@ impl Roster {
                 let left: Vec<DepartmentId> =
                     agent.profile.departments.difference(&profile.departments).copied().collect();
                 let skilled = agent.profile.skills != profile.skills;
+                agent.slots_max = agent.slots.len().max(usize::from(profile.capacity));
                 agent.profile = profile;
                 agent.removed = false;
+                // His name or departments may show elsewhere now.
+                agent.shown = None;
                 // New skills or memberships make every hand-back of his stale.
                 let all: Vec<DepartmentId> = agent.profile.departments.iter().copied().collect();
                 if skilled {
+                    for slot in &mut agent.slots {
+                        if let Slot::Granted { stale, .. } = slot {
+                            *stale = true;
+                        }
+                    }
                     for department in all {
                         if let Some(desk) = self.desks.get_mut(&department) {
                             desk.backs.remove(&user);
@@ -109,6 +117,7 @@ impl Roster {
             }
         }
         self.reindex(user);
+        self.forget_if_gone(user);
     }
 
     fn department(&mut self, department: DepartmentId, strategy: RoutingStrategy) {
@@ -136,12 +145,13 @@ impl Roster {
         let now = self.now;
         let agent = self.agents.get_mut(&user).filter(|agent| !agent.removed).ok_or(Rejection::UnknownAgent)?;
         let busy = agent.slots.iter().any(|slot| !matches!(slot, Slot::Granted { .. }));
+        // Whatever is chosen for whenever: somebody is there again, so nothing is held back any more.
+        agent.held = None;
+        agent.misses = 0;
         if after_call && busy {
             agent.after_call = Some(intent.clone());
         } else {
             agent.after_call = None;
-            agent.held = None;
-            agent.misses = 0;
             self.take_intent(user, intent.clone());
         }
         let data = json!({
@@ -193,7 +203,7 @@ impl Roster {
     }
 
     fn detach(&mut self, user: UserId, device: DeviceId) {
-        let until = self.now.plus_seconds(LEASE_SECONDS);
+        let until = self.now.plus_seconds(self.rules.agent_lease_seconds);
         let Some(agent) = self.agents.get_mut(&user) else { return };
         agent.devices.retain(|known| *known != device);
         if agent.devices.is_empty() && agent.lease == Lease::Held {
@@ -264,7 +274,7 @@ impl Roster {
     fn thaw(&mut self) {
         let Some(since) = self.frozen_since.take() else { return };
         let gap = self.now.since(since);
-        let lease_floor = self.now.plus_seconds(LEASE_SECONDS);
+        let lease_floor = self.now.plus_seconds(self.rules.agent_lease_seconds);
         let users: Vec<UserId> = self.agents.keys().copied().collect();
         for user in users {
             if let Some(agent) = self.agents.get_mut(&user) {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::effect::{Effect, NewGrant, Said};
-use super::state::{Lease, Roster, Slot};
+use super::state::{Agent, Lease, Roster, Slot};
 use crate::domain::call::{Rank, Requirements};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, PickId, UserId};
@@ -65,7 +65,8 @@ impl Roster {
         }
     }
 
-    pub(super) fn plan_is_full(&self) -> bool {
+    /// Whether the plan allows no further slot to be lent.
+    pub fn plan_is_full(&self) -> bool {
         self.concurrent_calls_max.is_some_and(|max| self.slots_in_use() >= max)
     }
 
@@ -82,8 +83,12 @@ impl Roster {
             let Some(requirements) = self.desks.get(&department).and_then(|d| d.demand.sets.get(set)) else { continue };
             let requirements = requirements.requirements.clone();
             self.grant(department, user, None, Some(requirements), new_grant);
-            if named.is_none() {
-                candidates.insert(candidate);
+            match named {
+                None => {
+                    candidates.insert(candidate);
+                }
+                // His hand-back is used up, so a further free slot of his may meet any set of this desk.
+                Some(_) => candidates.extend(self.unmet(department)),
             }
         }
     }
@@ -107,11 +112,8 @@ impl Roster {
             if desk.incarnation.is_none() || desk.ready.is_empty() {
                 continue;
             }
-            for (set, wanted) in desk.demand.sets.iter().enumerate() {
-                if desk.remaining(set) == 0 {
-                    continue;
-                }
-                candidates.insert((wanted.best, department, set, None));
+            for (best, department, set, _) in self.unmet(department) {
+                candidates.insert((best, department, set, None));
                 for (user, rank) in &desk.backs {
                     if let Some(rank) = rank {
                         candidates.insert((*rank, department, set, Some(*user)));
@@ -120,6 +122,13 @@ impl Roster {
             }
         }
         candidates
+    }
+
+    /// What waits at a desk that no grant is under way for.
+    fn unmet(&self, department: DepartmentId) -> Vec<Candidate> {
+        let Some(desk) = self.desks.get(&department) else { return Vec::new() };
+        let sets = desk.demand.sets.iter().enumerate().filter(|(set, _)| desk.remaining(*set) > 0);
+        sets.map(|(set, wanted)| (wanted.best, department, set, None)).collect()
     }
 
     /// The best ready agent of a desk for one set of its demand.
@@ -179,19 +188,24 @@ impl Roster {
         let Some(desk) = self.desks.get_mut(&department) else { return };
         desk.grants_made += 1;
         let number = desk.grants_made;
-        if let Some(requirements) = requirements {
-            desk.in_flight.push((number, requirements));
+        if let Some(requirements) = &requirements {
+            desk.in_flight.push((number, requirements.clone()));
         }
         desk.backs.remove(&user);
+        let skilled = |other: &Agent| {
+            let mut wanted = requirements.iter().flat_map(|requirements| requirements.iter());
+            wanted.all(|skill| other.profile().skills.contains(skill))
+        };
         let alone = !self.agents.values().any(|other| {
             other.profile().user_id != user
+                && skilled(other)
                 && other.profile().departments.contains(&department)
                 && other.is_online()
                 && other.held().is_none()
                 && other.intent().0.status == crate::domain::agent::AgentStatus::Available
         });
         let Some(agent) = self.agents.get_mut(&user) else { return };
-        agent.slots.push(Slot::Granted { grant: id, department, pick, offer: None });
+        agent.slots.push(Slot::Granted { grant: id, department, pick, offer: None, stale: false });
         self.grants.insert(id, user);
         let grant = Grant {
             grant: id,
@@ -201,6 +215,7 @@ impl Roster {
             skills: agent.profile().skills.clone(),
             alternative,
             alone,
+            ready_since: agent.ready_since,
             pick,
         };
         self.tell(department, ToQueue::Grant(grant));

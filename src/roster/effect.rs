@@ -184,6 +184,16 @@ pub struct RestoredAgent {
     pub snapshot: Option<AgentSnapshot>,
     /// Wrap-ups planned in the rows of calls that ended lately.
     pub planned_wrap_ups: Vec<PlannedWrapUp>,
+    /// His assigned and active calls in every department: their slots are his before any queue speaks.
+    pub running: Vec<RestoredCall>,
+}
+
+/// A call an agent holds, as its row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestoredCall {
+    pub grant: GrantId,
+    pub call: CallId,
+    pub department: DepartmentId,
 }
 
 /// A wrap-up as the call's row planned it.

@@ -19,9 +19,7 @@ pub fn check(roster: &Roster) -> Result<(), Violation> {
     let mut granted = 0;
     for agent in roster.agents.values() {
         let text = || format!("{agent:?}");
-        // Restored running calls may exceed a capacity lowered meanwhile; new grants never do.
-        let lent = agent.slots.iter().filter(|slot| matches!(slot, Slot::Granted { .. })).count();
-        ensure(agent.slots.len() <= usize::from(agent.profile.capacity) || lent == 0, "R1", text)?;
+        ensure(agent.slots.len() <= agent.slots_max, "R1", text)?;
         for slot in &agent.slots {
             if let Slot::Granted { grant, .. } | Slot::Running { grant, .. } = slot {
                 granted += 1;

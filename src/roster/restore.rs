@@ -1,30 +1,35 @@
 //! Owns how a roster comes back from the record: every agent as he was, without a click of his.
 
-use super::effect::{Effect, RestoredAgent, overruled};
-use super::state::{Agent, Desk, LEASE_SECONDS, Lease, Roster, Slot};
+use super::effect::{Effect, RestoredAgent, RestoredCall, overruled};
+use super::state::{Agent, Desk, Lease, Roster, Slot};
 use crate::domain::agent::{AgentStatus, IdleClock};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::RoutingStrategy;
 use crate::domain::ids::DepartmentId;
+use crate::domain::rules::Rules;
 
 impl Roster {
-    /// Rebuilds a tenant's roster. Running calls are not here: each queue says what it holds when it starts to speak.
+    /// Rebuilds a tenant's roster. Slots of running calls are spent from the start; each queue confirms or frees them when
+    /// it starts to speak, so no slot is lent twice meanwhile.
     /// `served_until`: since when nobody served this tenant; wrap-ups are moved by that gap.
     pub fn restore(
         departments: impl IntoIterator<Item = (DepartmentId, RoutingStrategy)>,
         agents: impl IntoIterator<Item = RestoredAgent>,
         concurrent_calls_max: Option<u32>,
+        rules: Rules,
         served_until: Option<Timestamp>,
         now: Timestamp,
     ) -> (Roster, Vec<Effect>) {
         let gap = served_until.map(|until| now.since(until)).unwrap_or_default();
         let mut roster = Roster::new(now, concurrent_calls_max);
+        roster.rules = rules;
         for (department, strategy) in departments {
             roster.desks.insert(department, Desk::new(strategy));
         }
         for restored in agents {
             let user = restored.profile.user_id;
             let mut agent = Agent::new(restored.profile, now);
+            let written = restored.snapshot.as_ref().map(|snapshot| snapshot.changed_at);
             if let Some(snapshot) = restored.snapshot {
                 agent.intent = snapshot.intent;
                 agent.intent_since = snapshot.intent_since;
@@ -40,20 +45,39 @@ impl Roster {
                 agent.idle = IdleClock::Stopped { elapsed_micros: snapshot.idle.elapsed_micros(until) };
                 if snapshot.leased {
                     agent.bound = true;
-                    agent.lease = Lease::Missing { until: now.plus_seconds(LEASE_SECONDS) };
+                    agent.lease = Lease::Missing { until: now.plus_seconds(roster.rules.agent_lease_seconds) };
                     if agent.intent.status == AgentStatus::Available {
                         agent.resume_idle_clock(now);
                     }
                 }
             }
             for planned in restored.planned_wrap_ups {
-                let ends_at = overruled(&agent.wrap_ups, planned.call).unwrap_or(planned.ends_at) + gap;
-                if ends_at > now {
+                let own = overruled(&agent.wrap_ups, planned.call);
+                let ends_at = own.unwrap_or(planned.ends_at) + gap;
+                // One that he ended himself is over, however late the last heartbeat was.
+                let over = own.is_some_and(|at| written.is_some_and(|written| at <= written));
+                if ends_at > now && !over {
                     agent.slots.push(Slot::WrapUp { call: planned.call, department: planned.department, ends_at });
                 }
             }
+            for running in restored.running {
+                let RestoredCall { grant, call, department } = running;
+                agent.slots.push(Slot::Running { grant, department, call });
+                roster.grants.insert(grant, user);
+            }
+            // A slot in use again was free before, so its wrap-up was over: the heartbeat that says otherwise was late.
+            let capacity = usize::from(agent.profile.capacity);
+            while agent.slots.len() > capacity
+                && let Some(first) = first_wrap_up(&agent.slots)
+            {
+                agent.slots.remove(first);
+            }
+            // His capacity may have been lowered under what he had.
+            agent.slots_max = agent.slots.len();
             roster.rotation = roster.rotation.max(agent.rotation);
             roster.agents.insert(user, agent);
+            // Work may have ended with the life before, and what was to follow it did not.
+            roster.after_work(user);
             roster.reindex(user);
         }
         // No queue speaks yet, so nothing can be granted here; only presence and records come out.
@@ -62,4 +86,13 @@ impl Roster {
         let effects = std::mem::take(&mut roster.out);
         (roster, effects)
     }
+}
+
+/// The wrap-up that ends first.
+fn first_wrap_up(slots: &[Slot]) -> Option<usize> {
+    let ends = slots.iter().enumerate().filter_map(|(index, slot)| match slot {
+        Slot::WrapUp { ends_at, .. } => Some((*ends_at, index)),
+        _ => None,
+    });
+    ends.min().map(|(_, index)| index)
 }

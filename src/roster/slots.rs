@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::apply::agent_event;
 use super::effect::{Effect, NewGrant, OfferEnd, PickRequest, Said, StatusCause, StatusChanged};
-use super::state::{Lease, MISSES_MAX, Roster, Slot};
+use super::state::{Lease, Roster, Slot};
 use crate::domain::agent::{Held, HeldCause};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, GrantId, UserId};
@@ -64,28 +64,29 @@ impl Roster {
         self.out.push(Effect::Say(Said::Offered(offer)));
     }
 
-    /// Takes the slot of a grant back; its agent and the offer that was made of it.
-    fn take_back(&mut self, grant: GrantId) -> Option<(UserId, Option<Arc<Offer>>)> {
+    /// Takes the slot of a grant back; its agent, the offer that was made of it, and whether his skills changed since.
+    fn take_back(&mut self, grant: GrantId) -> Option<(UserId, Option<Arc<Offer>>, bool)> {
         let user = self.grants.remove(&grant)?;
         let agent = self.agents.get_mut(&user)?;
         let index = agent.slots.iter().position(|slot| match slot {
             Slot::Granted { grant: id, .. } | Slot::Running { grant: id, .. } => *id == grant,
             Slot::WrapUp { .. } => false,
         })?;
-        let offer = match agent.slots.remove(index) {
-            Slot::Granted { offer, .. } => offer,
-            _ => None,
+        let (offer, stale) = match agent.slots.remove(index) {
+            Slot::Granted { offer, stale, .. } => (offer, stale),
+            _ => (None, false),
         };
-        Some((user, offer))
+        Some((user, offer, stale))
     }
 
     fn returned(&mut self, department: DepartmentId, grant: GrantId, outcome: Return) {
         let now = self.now;
-        let Some((user, offer)) = self.take_back(grant) else { return };
+        let Some((user, offer, stale)) = self.take_back(grant) else { return };
         self.dirty_desks.insert(department);
         if let Return::HandedBack { rank, version } = outcome
             && let Some(desk) = self.desks.get_mut(&department)
             && version >= desk.demand.version
+            && !stale
         {
             desk.backs.insert(user, rank);
         }
@@ -120,9 +121,9 @@ impl Roster {
     }
 
     fn hold_if_missing(&mut self, user: UserId) {
-        let now = self.now;
+        let (now, misses_max) = (self.now, self.rules.missed_offers_max);
         let Some(agent) = self.agents.get_mut(&user) else { return };
-        if agent.misses >= MISSES_MAX && agent.held.is_none() {
+        if agent.misses >= misses_max && agent.held.is_none() {
             agent.held = Some(Held { cause: HeldCause::MissedOffers, since: now });
             let event = agent_event("agent_held", now, user, json!({ "cause": HeldCause::MissedOffers }));
             self.record(user, vec![event], Some(StatusChanged { user, cause: StatusCause::MissedOffers }));
@@ -152,7 +153,7 @@ impl Roster {
 
     fn ended(&mut self, department: DepartmentId, grant: GrantId, call: CallId, wrap_up_ends_at: Option<Timestamp>) {
         let now = self.now;
-        let Some((user, _)) = self.take_back(grant) else { return };
+        let Some((user, ..)) = self.take_back(grant) else { return };
         if let Some(agent) = self.agents.get_mut(&user) {
             agent.reset_idle_clock(now);
             agent.unrecorded = true;
@@ -208,29 +209,59 @@ impl Roster {
             .values()
             .flat_map(|agent| agent.slots.iter().map(|slot| (agent.profile.user_id, slot)))
             .filter_map(|(user, slot)| match slot {
-                Slot::Running { grant, department: at, .. } if *at == department => Some((*grant, user)),
+                Slot::Granted { grant, department: at, .. } | Slot::Running { grant, department: at, .. }
+                    if *at == department =>
+                {
+                    Some((*grant, user))
+                }
                 _ => None,
             })
             .collect();
         for (grant, user) in known {
             if !held.iter().any(|one| one.grant == grant) {
+                let ran = self.runs(grant);
                 self.take_back(grant);
+                if ran {
+                    // The call ended or went back in the dead life's last words, which the roster never heard.
+                    self.worked(user);
+                }
                 self.reindex(user);
+                self.forget_if_gone(user);
             }
         }
         for one in held {
-            if !self.grants.contains_key(&one.grant)
-                && let Some(agent) = self.agents.get_mut(&one.user)
-            {
+            if self.grants.contains_key(&one.grant) {
+                if !self.runs(one.grant) {
+                    self.accepted(one.grant, one.call);
+                }
+            } else if let Some(agent) = self.agents.get_mut(&one.user) {
                 agent.slots.push(Slot::Running { grant: one.grant, department, call: one.call });
                 self.grants.insert(one.grant, one.user);
                 self.reindex(one.user);
             }
             // The new life does not know who is gone.
-            if self.agents.get(&one.user).is_some_and(|agent| agent.lease == Lease::Lost && agent.bound) {
+            let agent = self.agents.get(&one.user);
+            if agent.is_none_or(|agent| agent.removed || (agent.lease == Lease::Lost && agent.bound)) {
                 self.tell(department, ToQueue::AgentLost { grant: one.grant });
             }
         }
+    }
+
+    fn runs(&self, grant: GrantId) -> bool {
+        let agent = self.grants.get(&grant).and_then(|user| self.agents.get(user));
+        agent.is_some_and(|agent| {
+            agent.slots.iter().any(|slot| matches!(slot, Slot::Running { grant: id, .. } if *id == grant))
+        })
+    }
+
+    /// Work is over: the idle clock starts anew, and what was to follow the call follows.
+    fn worked(&mut self, user: UserId) {
+        let now = self.now;
+        if let Some(agent) = self.agents.get_mut(&user) {
+            agent.reset_idle_clock(now);
+            agent.unrecorded = true;
+        }
+        self.after_work(user);
     }
 
     pub(super) fn queue_started(&mut self, department: DepartmentId, incarnation: u64) {
@@ -254,7 +285,8 @@ impl Roster {
         self.dirty_desks.insert(department);
     }
 
-    /// That life of the queue is dead: slots it was lent are free, its offers are gone; running calls wait for the next.
+    /// That life of the queue is dead and its offers are gone. Whether its last words accepted one of them only the record
+    /// knows, so slots it was lent are spent until its next life says what it holds: freed now, they could be lent twice.
     pub(super) fn queue_stopped(&mut self, department: DepartmentId, incarnation: u64) {
         let Some(desk) = self.desks.get_mut(&department) else { return };
         if desk.incarnation != Some(incarnation) {
@@ -273,12 +305,18 @@ impl Roster {
             })
             .collect();
         for grant in lent {
-            if let Some((user, offer)) = self.take_back(grant) {
-                if let Some(offer) = offer {
-                    self.out.push(Effect::Say(Said::OfferWithdrawn { user, offer, reason: OfferEnd::Restarted }));
-                }
-                self.reindex(user);
+            let Some(user) = self.grants.get(&grant).copied() else { continue };
+            let slots = self.agents.get_mut(&user).map(|agent| &mut agent.slots).into_iter().flatten();
+            let withdrawn: Vec<Arc<Offer>> = slots
+                .filter_map(|slot| match slot {
+                    Slot::Granted { grant: id, offer, .. } if *id == grant => offer.take(),
+                    _ => None,
+                })
+                .collect();
+            for offer in withdrawn {
+                self.out.push(Effect::Say(Said::OfferWithdrawn { user, offer, reason: OfferEnd::Restarted }));
             }
+            self.reindex(user);
         }
     }
 

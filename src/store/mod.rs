@@ -31,6 +31,7 @@ pub mod notifications;
 pub mod numbers;
 pub mod ownership;
 mod page;
+mod ratings;
 pub mod record;
 mod record_columns;
 pub mod restore;
@@ -38,6 +39,9 @@ mod restore_rows;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
+
+/// How to reach a Postgres; whoever starts the server passes it on unread.
+pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};

@@ -1,8 +1,9 @@
 //! Owns the group commit of the record: many changes of many tenants, one transaction. What goes into a batch and when
 //! is the business of `actors/persistence`.
 //!
-//! A commit takes three round trips: BEGIN with the locks, one statement that writes everything (`record.sql`), COMMIT.
-//! The locks come first, in a statement of their own, so that the writing statement's snapshot is taken under them.
+//! A commit is one statement (`record.sql`) and one round trip: on a busy machine each further one may wait for a turn of
+//! the processor on both sides. The price is that a batch whose connection broke may still lie unread at the server. So
+//! each new connection of a shard raises the shard's generation, and a batch of an older generation is refused there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Connection as _, PgPool, Postgres};
 use uuid::Uuid;
 
-use super::StoreError;
 use super::ownership::{BATCH_LOCK, LOCK_CLASS};
 use super::record_columns::Columns;
 use crate::domain::agent::AgentSnapshot;
@@ -44,14 +44,14 @@ pub struct TenantBatch {
 /// Why a batch is not known to be committed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {
-    /// Its content is not acceptable; nothing was committed. Try tenant by tenant. The code is a SQLSTATE, or
-    /// [`STALE_VERSION`] or [`UNKNOWN_TENANT`].
+    /// Its content is not acceptable; nothing was committed. Try tenant by tenant. The code is a SQLSTATE, among them
+    /// [`STALE_VERSION`] and [`UNKNOWN_TENANT`].
     #[error("the record refused the batch ({code}): {message}")]
     Refused { code: String, message: String },
     /// Nothing was committed; try again.
     #[error("the record is unavailable: {message}")]
     Retry { message: String },
-    /// The connection was lost at the COMMIT; ask [`RecordWriter::was_committed`].
+    /// The connection was lost before the answer came; ask [`RecordWriter::was_committed`].
     #[error("the outcome of the batch is not known: {message}")]
     Unknown { message: String },
     /// Another process owns the database; nothing was committed, nor ever will be by us.
@@ -59,31 +59,31 @@ pub enum CommitError {
     Fenced,
 }
 
-/// The code of a refusal: the record holds a newer version than the batch does, and it is not this owner's.
-pub const STALE_VERSION: &str = "stale_version";
+/// The code of a batch whose owner is not the present one; it becomes [`CommitError::Fenced`].
+const NOT_OWNER: &str = "VZ001";
+/// The code of a batch that a connection since given up had sent; nobody listens to it any more.
+const OLD_CONNECTION: &str = "VZ004";
+/// The code of a refusal: the record holds a version at least as new as the batch does, and it is not this owner's.
+pub const STALE_VERSION: &str = "VZ002";
 /// The code of a refusal: a tenant of the batch has no counters.
-pub const UNKNOWN_TENANT: &str = "unknown_tenant";
+pub const UNKNOWN_TENANT: &str = "VZ003";
 
 impl CommitError {
-    /// An error of a statement before the COMMIT: nothing was committed.
-    fn before_commit(error: sqlx::Error) -> Self {
-        match StoreError::from(error) {
-            StoreError::Refused { code, message } => Self::Refused { code, message },
-            StoreError::Conflict { constraint } => {
-                Self::Refused { code: "23505".to_owned(), message: format!("{constraint} is taken") }
-            }
-            other => Self::Retry { message: other.to_string() },
+    /// What an error of the writing statement says of its outcome. Only an answer that tells why the statement was undone
+    /// is certain: one that ends the connection may come after a commit that was done.
+    fn of(error: sqlx::Error) -> Self {
+        let message = error.to_string();
+        let Some(database) = error.as_database_error() else { return Self::Unknown { message } };
+        let code = database.code().unwrap_or_default().into_owned();
+        match code.get(..2) {
+            Some("VZ") if code == NOT_OWNER => Self::Fenced,
+            Some("VZ") if code == OLD_CONNECTION => Self::Retry { message },
+            Some("22" | "23" | "42" | "VZ") => Self::Refused { code, message: database.message().to_owned() },
+            // A serialisation failure or deadlock, a lock or a statement that took too long.
+            Some("40" | "55") => Self::Retry { message },
+            _ if code == "57014" => Self::Retry { message },
+            _ => Self::Unknown { message },
         }
-    }
-
-    /// An error of the COMMIT itself. Only an answer that says why the transaction was rolled back tells its outcome; one
-    /// that ends the connection may follow a commit that was done.
-    fn at_commit(error: sqlx::Error) -> Self {
-        let answered = error
-            .as_database_error()
-            .and_then(|error| error.code())
-            .is_some_and(|code| matches!(code.get(..2), Some("22" | "23" | "40" | "42")));
-        if answered { Self::before_commit(error) } else { Self::Unknown { message: error.to_string() } }
     }
 }
 
@@ -93,63 +93,84 @@ pub struct RecordWriter {
     pool: PgPool,
     /// Kept between batches; taken out while one is under way, so that a batch given up half-way never leaves its
     /// connection to the next.
-    connection: Option<PoolConnection<Postgres>>,
-    begin: String,
+    connection: Option<ShardConnection>,
     shard: i32,
     epoch: i64,
+}
+
+/// The one connection that may write a shard.
+#[derive(Debug)]
+struct ShardConnection {
+    connection: PoolConnection<Postgres>,
+    generation: i64,
 }
 
 impl RecordWriter {
     /// A writer for `shard` (from 0) in the name of the owner of `epoch`, on a connection of the store's system pool.
     pub fn new(pool: PgPool, shard: i32, epoch: i64) -> Self {
-        let begin = format!(
-            "BEGIN; SELECT pg_advisory_xact_lock_shared({LOCK_CLASS}, {BATCH_LOCK}), \
-             pg_advisory_xact_lock({LOCK_CLASS}, {shard})"
-        );
-        Self { pool, connection: None, begin, shard, epoch }
+        Self { pool, connection: None, shard, epoch }
     }
 
     /// Commits the batch, or says what is known of it. When the future is dropped before it is done, the outcome is
     /// as unknown as after `Unknown`.
     pub async fn commit(&mut self, batch_id: Uuid, batch: &Batch) -> Result<(), CommitError> {
-        let mut connection = self.take_connection().await?;
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.open().await?.0,
+        };
         let result = self.commit_on(&mut connection, batch_id, batch).await;
         match result {
             Ok(()) | Err(CommitError::Refused { .. }) => self.connection = Some(connection),
-            Err(_) => close(connection),
+            // Nothing is kept of a connection on which something went wrong.
+            Err(_) => drop(connection.connection.detach()),
         }
         result
     }
 
-    /// Whether the last batch with an unknown outcome was committed. Whatever the answer, no left-over COMMIT of it can
-    /// come afterwards: the shard's lock is held by a transaction until it is over. Errors are `Retry` or `Fenced`.
+    /// Whether the last batch with an unknown outcome was committed. Whatever the answer, what is left over of it can not
+    /// be committed afterwards. Errors are `Retry` or `Fenced`.
     pub async fn was_committed(&mut self, batch_id: Uuid) -> Result<bool, CommitError> {
-        let mut connection = self.take_connection().await?;
-        let result = self.was_committed_on(&mut connection, batch_id).await;
-        match result {
-            Ok(_) => self.connection = Some(connection),
-            Err(_) => close(connection),
-        }
-        result
+        self.connection = None;
+        let (connection, last_batch) = self.open().await?;
+        self.connection = Some(connection);
+        Ok(last_batch == Some(batch_id))
     }
 
-    async fn take_connection(&mut self) -> Result<PoolConnection<Postgres>, CommitError> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => self.pool.acquire().await.map_err(retry),
+    /// Makes a new connection the shard's only one, waiting for what an older one is committing; with the batch that was
+    /// committed last.
+    async fn open(&self) -> Result<(ShardConnection, Option<Uuid>), CommitError> {
+        let mut connection = self.pool.acquire().await.map_err(retry)?;
+        let (class, shard) = (LOCK_CLASS, self.shard);
+        let begin = format!(
+            "BEGIN; SELECT pg_advisory_xact_lock_shared({class}, {BATCH_LOCK}), pg_advisory_xact_lock({class}, {shard})"
+        );
+        let mut tx = connection.begin_with(AssertSqlSafe(begin)).await.map_err(retry)?;
+        let mark = sqlx::query!(
+            "INSERT INTO writer_marks AS mark (shard, generation, epoch) VALUES ($1, 1, $2)
+             ON CONFLICT (shard) DO UPDATE SET generation = mark.generation + 1
+             RETURNING generation, batch_id, (SELECT owner_epoch FROM ownership) AS owner_epoch",
+            self.shard,
+            self.epoch
+        )
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(retry)?;
+        if mark.owner_epoch != Some(self.epoch) {
+            return Err(CommitError::Fenced);
         }
+        tx.commit().await.map_err(retry)?;
+        Ok((ShardConnection { connection, generation: mark.generation }, mark.batch_id))
     }
 
     async fn commit_on(
         &self,
-        connection: &mut PoolConnection<Postgres>,
+        connection: &mut ShardConnection,
         batch_id: Uuid,
         batch: &Batch,
     ) -> Result<(), CommitError> {
-        let mut tx = connection.begin_with(AssertSqlSafe(self.begin.clone())).await.map_err(retry)?;
-        let columns = Columns::of(batch);
-        let Columns { counters, calls, agents, events, customers, links } = &columns;
-        let written = sqlx::query_file!(
+        let Columns { counters, calls, agents, events, customers, links } = Columns::of(batch);
+        // The answer is read to its end, which comes after the commit.
+        sqlx::query_file!(
             "src/store/record.sql",
             self.epoch,
             self.shard,
@@ -221,87 +242,15 @@ impl RecordWriter {
             &links.id,
             &links.at,
             &links.call_id as _,
+            LOCK_CLASS,
+            BATCH_LOCK,
+            connection.generation,
         )
-        .fetch_one(&mut *tx)
+        .fetch_all(&mut *connection.connection)
         .await
-        .map_err(CommitError::before_commit)?;
-
-        // Dropping the transaction in any of these rolls it back.
-        if written.owner_epoch != Some(self.epoch) {
-            return Err(CommitError::Fenced);
-        }
-        if written.counters != counters.tenant_id.len() as i64 {
-            return Err(CommitError::Refused {
-                code: UNKNOWN_TENANT.to_owned(),
-                message: "a tenant of the batch has no counters".to_owned(),
-            });
-        }
-        let settled = written.calls == calls.id.len() as i64 && written.agents == agents.user_id.len() as i64;
-        if !settled && !self.holds_all(&mut tx, &columns).await.map_err(CommitError::before_commit)? {
-            return Err(CommitError::Refused {
-                code: STALE_VERSION.to_owned(),
-                message: "the record holds a newer version of another owner".to_owned(),
-            });
-        }
-        tx.commit().await.map_err(CommitError::at_commit)
+        .map_err(CommitError::of)?;
+        Ok(())
     }
-
-    /// Whether every row sent is stored in this epoch with the same version or a newer one: then what touched no row had
-    /// been written before.
-    async fn holds_all(
-        &self,
-        tx: &mut sqlx::Transaction<'_, Postgres>,
-        columns: &Columns<'_>,
-    ) -> Result<bool, sqlx::Error> {
-        let (calls, agents) = (&columns.calls, &columns.agents);
-        let stored = sqlx::query!(
-            "SELECT
-                (SELECT count(*) FROM unnest($2::uuid[], $3::uuid[], $4::bigint[]) AS sent (tenant_id, id, version)
-                 JOIN calls USING (tenant_id, id) WHERE calls.epoch = $1 AND calls.version >= sent.version) AS \"calls!\",
-                (SELECT count(*) FROM unnest($5::uuid[], $6::uuid[], $7::bigint[]) AS sent (tenant_id, user_id, version)
-                 JOIN agents USING (tenant_id, user_id)
-                 WHERE agents.epoch = $1 AND agents.version >= sent.version) AS \"agents!\"",
-            self.epoch,
-            &calls.tenant_id,
-            &calls.id,
-            &calls.version,
-            &agents.tenant_id,
-            &agents.user_id,
-            &agents.version
-        )
-        .fetch_one(&mut **tx)
-        .await?;
-        Ok(stored.calls == calls.id.len() as i64 && stored.agents == agents.user_id.len() as i64)
-    }
-
-    async fn was_committed_on(
-        &self,
-        connection: &mut PoolConnection<Postgres>,
-        batch_id: Uuid,
-    ) -> Result<bool, CommitError> {
-        let mut tx = connection.begin_with(AssertSqlSafe(self.begin.clone())).await.map_err(retry)?;
-        let row = sqlx::query!(
-            "SELECT (SELECT owner_epoch FROM ownership),
-                    EXISTS (SELECT FROM writer_marks WHERE shard = $1 AND batch_id = $2) AS \"marked!\"",
-            self.shard,
-            batch_id
-        )
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(retry)?;
-        // Nothing was written, so it does not matter how this transaction ends.
-        tx.rollback().await.map_err(retry)?;
-        // A batch that was committed stays so, whoever owns the database now.
-        if !row.marked && row.owner_epoch != Some(self.epoch) {
-            return Err(CommitError::Fenced);
-        }
-        Ok(row.marked)
-    }
-}
-
-/// Nothing is kept of a connection on which something went wrong: the next batch begins on a new one.
-fn close(connection: PoolConnection<Postgres>) {
-    drop(connection.detach());
 }
 
 fn retry(error: sqlx::Error) -> CommitError {

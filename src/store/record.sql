@@ -1,6 +1,11 @@
--- One batch of the record in one statement, so that it costs one round trip; `record.rs` has locked the shard before, so
--- that this statement's snapshot is newer than whatever committed under that lock. Each array holds one column of rows.
+-- One batch of the record: one statement that is its own transaction, so that a commit costs one round trip. Each array
+-- holds one column of rows. This statement's snapshot may be older than the locks it waits for; that does no harm, because
+-- `entered` looks at the epoch with a newer one, nobody else writes this shard's calls and agents while the epoch is ours,
+-- and rows that others share (counters, links) are read anew once their lock is held.
 WITH
+entered AS MATERIALIZED (
+    SELECT vez_enter_batch($1, $71, $72, $2, $73) AS ok
+),
 -- The tenants' feed numbers: a transaction outside the writer locks this one row too, and before any call; so calls wait
 -- below for these rows and nobody waits in a circle.
 counted AS (
@@ -97,11 +102,24 @@ used_links AS (
     WHERE link.tenant_id = used.tenant_id AND link.id = used.id AND link.used_at IS NULL
 ),
 marked AS (
-    INSERT INTO writer_marks (shard, batch_id, epoch) VALUES ($2, $3, $1)
-    ON CONFLICT (shard) DO UPDATE SET batch_id = excluded.batch_id, epoch = excluded.epoch
+    UPDATE writer_marks SET batch_id = $3, epoch = $1 WHERE shard = $2
 )
-SELECT
-    (SELECT owner_epoch FROM ownership) AS owner_epoch,
-    (SELECT rows FROM counters) AS "counters!",
-    (SELECT count(*) FROM written_calls) AS "calls!",
-    (SELECT count(*) FROM written_agents) AS "agents!"
+-- An upsert that touched no row is a fault, unless the row was there with this epoch and the same version or a newer one.
+SELECT CASE
+    WHEN NOT (SELECT ok FROM entered) THEN false
+    WHEN (SELECT rows FROM counters) < cardinality($4::uuid[])
+        THEN vez_refuse('VZ003', 'a tenant of the batch has no counters')
+    WHEN (SELECT count(*) FROM written_calls) < cardinality($6::uuid[])
+        AND (SELECT count(*) FROM written_calls) + (
+            SELECT count(*) FROM unnest($6::uuid[], $7::uuid[], $34::bigint[]) AS sent (tenant_id, id, version)
+            JOIN calls USING (tenant_id, id) WHERE calls.epoch = $1 AND calls.version >= sent.version
+        ) < cardinality($6::uuid[])
+        THEN vez_refuse('VZ002', 'the record holds another owner''s version of a call')
+    WHEN (SELECT count(*) FROM written_agents) < cardinality($35::uuid[])
+        AND (SELECT count(*) FROM written_agents) + (
+            SELECT count(*) FROM unnest($35::uuid[], $36::uuid[], $52::bigint[]) AS sent (tenant_id, user_id, version)
+            JOIN agents USING (tenant_id, user_id) WHERE agents.epoch = $1 AND agents.version >= sent.version
+        ) < cardinality($35::uuid[])
+        THEN vez_refuse('VZ002', 'the record holds another owner''s version of an agent')
+    ELSE true
+END AS "written!"

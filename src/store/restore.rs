@@ -11,7 +11,7 @@ use crate::domain::agent::AgentSnapshot;
 use crate::domain::call::CallSnapshot;
 use crate::domain::clock::Timestamp;
 use crate::domain::department::Settings;
-use crate::domain::ids::{CallId, DepartmentId, TenantId, UserId};
+use crate::domain::ids::{CallId, DepartmentId, GrantId, TenantId, UserId};
 use crate::domain::role::Role;
 
 /// How many finished calls the estimate of handling times is based on.
@@ -19,6 +19,9 @@ pub const HANDLE_SAMPLES: i64 = 50;
 
 /// An answer within this many seconds is in time (the usual 80/20 service level).
 pub const IN_TIME_SECONDS: i64 = 20;
+
+/// Whoever gave up sooner did not really wait.
+pub const SHORT_ABANDON_SECONDS: i64 = 5;
 
 /// What a tenant is rebuilt from.
 #[derive(Clone, Debug)]
@@ -42,6 +45,8 @@ pub struct AgentRow {
     pub department_ids: Vec<DepartmentId>,
     /// `None` when the agent never had a status.
     pub snapshot: Option<AgentSnapshot>,
+    /// The assigned and active calls he holds, by the grant he holds each by.
+    pub running: Vec<(GrantId, CallId, DepartmentId)>,
     /// Ended calls whose planned wrap-up ends after the time asked for, with that end.
     pub recent_wrap_ups: Vec<(CallId, DepartmentId, Timestamp)>,
 }
@@ -60,12 +65,14 @@ pub struct QueueState {
 /// Counts of the calls that ended since the day began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndedToday {
-    /// Accepted within [`IN_TIME_SECONDS`].
+    /// Started today, and accepted within [`IN_TIME_SECONDS`].
     pub answered_in_time: i64,
-    /// Accepted at all.
+    /// Started today for the first time.
     pub answered: i64,
-    /// Ended `missed` without having been accepted.
+    /// The customer gave up or ran out of time before anybody spoke to him.
     pub abandoned: i64,
+    /// Of these, sooner than [`SHORT_ABANDON_SECONDS`].
+    pub abandoned_short: i64,
     /// The waits of those accepted, summed, in seconds.
     pub answered_wait_seconds: i64,
 }
@@ -81,6 +88,15 @@ pub async fn tenants_to_restore(store: &Store, now: Timestamp) -> Result<Vec<Ten
     .fetch_all(store.system())
     .await?;
     Ok(ids.into_iter().map(TenantId).collect())
+}
+
+/// Every open call of a tenant and the department it is in.
+pub async fn open_call_ids(store: &Store, tenant: TenantId) -> Result<Vec<(CallId, DepartmentId)>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let rows = sqlx::query!("SELECT id, department_id FROM calls WHERE tenant_id = $1 AND open", tenant.0)
+        .fetch_all(&mut *tx)
+        .await?;
+    Ok(rows.into_iter().map(|row| (CallId(row.id), DepartmentId(row.department_id))).collect())
 }
 
 /// A tenant; `None` when there is none.
@@ -125,16 +141,23 @@ pub async fn queue(
     .fetch_all(&mut *tx)
     .await?;
     let ended = sqlx::query!(
-        "SELECT count(*) FILTER (WHERE accepted_at < inserted_at + make_interval(secs => $4)) AS \"answered_in_time!\",
-                count(accepted_at) AS \"answered!\",
-                count(*) FILTER (WHERE accepted_at IS NULL AND status = 'missed') AS \"abandoned!\",
-                COALESCE(sum(floor(extract(epoch FROM accepted_at - inserted_at))), 0)::bigint AS \"wait!\"
-         FROM calls WHERE tenant_id = $1 AND department_id = $2 AND completed_at >= $3",
+        "SELECT count(*) FILTER (WHERE started_at >= $3 AND accepted_at < inserted_at + make_interval(secs => $4))
+                    AS \"answered_in_time!\",
+                count(*) FILTER (WHERE started_at >= $3) AS \"answered!\",
+                count(*) FILTER (WHERE completed_at >= $3 AND started_at IS NULL AND end_reason IN
+                    ('left', 'abandoned', 'never_connected', 'timed_out')) AS \"abandoned!\",
+                count(*) FILTER (WHERE completed_at >= $3 AND started_at IS NULL AND end_reason IN
+                    ('left', 'abandoned', 'never_connected', 'timed_out')
+                    AND completed_at < inserted_at + make_interval(secs => $5)) AS \"abandoned_short!\",
+                COALESCE(sum(floor(extract(epoch FROM accepted_at - inserted_at)))
+                    FILTER (WHERE started_at >= $3), 0)::bigint AS \"wait!\"
+         FROM calls WHERE tenant_id = $1 AND department_id = $2 AND (completed_at >= $3 OR open)",
         tenant.0,
         department.0,
         day_start.to_utc(),
         // Whole seconds are counted, so all of the last one is in time.
-        (IN_TIME_SECONDS + 1) as f64
+        (IN_TIME_SECONDS + 1) as f64,
+        SHORT_ABANDON_SECONDS as f64
     )
     .fetch_one(&mut *tx)
     .await?;
@@ -142,6 +165,7 @@ pub async fn queue(
         answered_in_time: ended.answered_in_time,
         answered: ended.answered,
         abandoned: ended.abandoned,
+        abandoned_short: ended.abandoned_short,
         answered_wait_seconds: ended.wait,
     };
     Ok(Some(QueueState { settings, calls, handle_seconds, ended_today }))
@@ -201,17 +225,24 @@ async fn agents(tx: &mut Transaction, tenant: TenantId, user: Option<UserId>, no
         let wrap_up = (CallId(row.id), DepartmentId(row.department_id), row.wrap_up_ends_at.into());
         by_user.entry(row.user_id).or_default().push(wrap_up);
     }
+    let running = sqlx::query!(
+        "SELECT id, department_id, user_id AS \"user_id!\", grant_id AS \"grant_id!\" FROM calls
+         WHERE tenant_id = $1 AND open AND user_id IS NOT NULL AND grant_id IS NOT NULL
+               AND ($2::uuid IS NULL OR user_id = $2)
+         ORDER BY grant_id",
+        tenant.0,
+        user.map(|user| user.0)
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut running_by_user: HashMap<Uuid, Vec<(GrantId, CallId, DepartmentId)>> = HashMap::new();
+    for row in running {
+        let call = (GrantId(row.grant_id), CallId(row.id), DepartmentId(row.department_id));
+        running_by_user.entry(row.user_id).or_default().push(call);
+    }
     for agent in &mut agents {
+        agent.running = running_by_user.remove(&agent.user_id.0).unwrap_or_default();
         agent.recent_wrap_ups = by_user.remove(&agent.user_id.0).unwrap_or_default();
     }
     Ok(agents)
-}
-
-/// Every open call of a tenant and its department.
-pub async fn departments_of_open_calls(store: &Store, tenant: TenantId) -> Result<Vec<(CallId, DepartmentId)>> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    let rows = sqlx::query!("SELECT id, department_id FROM calls WHERE tenant_id = $1 AND open", tenant.0)
-        .fetch_all(&mut *tx)
-        .await?;
-    Ok(rows.into_iter().map(|row| (CallId(row.id), DepartmentId(row.department_id))).collect())
 }

@@ -130,6 +130,7 @@ impl TryFrom<StoredAgent> for AgentRow {
             skills: row.skills,
             department_ids: row.department_ids.into_iter().map(DepartmentId).collect(),
             snapshot,
+            running: Vec::new(),
             recent_wrap_ups: Vec::new(),
         })
     }

@@ -68,7 +68,7 @@ async fn an_older_version_never_replaces_a_newer_one() {
     // The same owner may write again what is there already.
     first_owner.commit(batch_id(), &world.batch_of(&newer)).await.unwrap();
     first_owner.commit(batch_id(), &world.batch_of(&call)).await.unwrap();
-    assert_eq!(open_calls(&world).await, [newer.clone()]);
+    assert_eq!(open_calls(&world).await, std::slice::from_ref(&newer));
 
     // Another owner who comes with less than is stored did not restore what it should have.
     let mut second_owner = writer(&store, &options).await;

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
-use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use vez::store::{Store, migrate};
 
@@ -20,7 +19,6 @@ const TEMPLATE: &str = "vez_template";
 pub struct Server {
     socket: PathBuf,
     _shell: Child,
-    _folder: TempDir,
 }
 
 /// Runs the server as `$2` when root starts us, says `ready`, and waits for the end of its input.
@@ -39,19 +37,19 @@ rm -rf "$dir"
 impl Server {
     /// Starts a server with these further settings (`-c name=value`).
     pub fn start(settings: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("vez-store-").tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("vez-store-").tempdir().unwrap().keep();
         let user = if nix::unistd::geteuid().is_root() {
             if nix::unistd::User::from_name("postgres").unwrap().is_some() { "postgres" } else { "nobody" }
         } else {
             ""
         };
         let mut shell = Command::new("sh");
-        shell.args(["-c", SCRIPT, "sh"]).arg(folder.path()).arg(user).arg(binaries()).arg(settings);
+        shell.args(["-c", SCRIPT, "sh"]).arg(&folder).arg(user).arg(binaries()).arg(settings);
         let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut answer = String::new();
         BufReader::new(shell.stdout.take().unwrap()).read_line(&mut answer).unwrap();
         assert_eq!(answer.trim(), "ready", "the scratch Postgres did not start");
-        Self { socket: folder.path().to_owned(), _shell: shell, _folder: folder }
+        Self { socket: folder, _shell: shell }
     }
 
     /// How to reach `database` as the cluster's superuser.
@@ -90,11 +88,6 @@ pub fn server() -> &'static Server {
     SERVER.get_or_init(|| Server::start("-c fsync=off -c synchronous_commit=off -c full_page_writes=off"))
 }
 
-/// An empty database of its own, not migrated.
-pub async fn empty_database() -> PgConnectOptions {
-    create("template0").await
-}
-
 /// A migrated database of its own.
 pub async fn database() -> PgConnectOptions {
     static MIGRATED: OnceCell<()> = OnceCell::const_new();
@@ -105,7 +98,7 @@ pub async fn database() -> PgConnectOptions {
             migrate(&server().options(TEMPLATE)).await.unwrap();
         })
         .await;
-    create(TEMPLATE).await
+    copy_of_template().await
 }
 
 /// A store on a migrated database of its own.
@@ -114,11 +107,11 @@ pub async fn store() -> (Store, PgConnectOptions) {
     (Store::connect(options.clone(), 8, 4).await.unwrap(), options)
 }
 
-async fn create(template: &str) -> PgConnectOptions {
+async fn copy_of_template() -> PgConnectOptions {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let mut connection = PgConnection::connect_with(&server().options("postgres")).await.unwrap();
-    let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    let statement = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
     // A connection to the template may take a moment to be gone, and no copy is made meanwhile.
     for _ in 0..100 {
         match sqlx::raw_sql(AssertSqlSafe(statement.clone())).execute(&mut connection).await {
@@ -126,5 +119,5 @@ async fn create(template: &str) -> PgConnectOptions {
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
         }
     }
-    panic!("no copy of {template} could be made");
+    panic!("no copy of {TEMPLATE} could be made");
 }

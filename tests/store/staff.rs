@@ -49,7 +49,10 @@ async fn staff_are_unique_by_address_and_lose_their_logins_when_let_out() {
     assert_eq!(users::by_email(&store, tenant, "Bia@Example.com").await.unwrap(), Some(bia.clone()));
     let search = UserFilter { search: Some("bi".into()), ..Default::default() };
     let sort = Sort::by(UserSort::Name, SortOrder::Asc);
-    assert_eq!(users::list(&store, tenant, &search, sort, Page::default()).await.unwrap().items, [bia.clone()]);
+    assert_eq!(
+        users::list(&store, tenant, &search, sort, Page::default()).await.unwrap().items,
+        std::slice::from_ref(&bia)
+    );
     for field in [UserSort::Email, UserSort::Role, UserSort::InsertedAt] {
         let sort = Sort::by(field, SortOrder::Desc);
         assert_eq!(
@@ -99,7 +102,7 @@ async fn departments_change_only_where_told() {
     let list = departments::list(&store, tenant, Some("t_c"), None, sort, Page::default()).await.unwrap();
     assert_eq!(list.total_count, 0, "an underscore is an underscore");
     let list = departments::list(&store, tenant, Some("SUPORTE"), Some(true), sort, Page::default()).await.unwrap();
-    assert_eq!(list.items, [second.clone()]);
+    assert_eq!(list.items, std::slice::from_ref(&second));
 }
 
 #[tokio::test]

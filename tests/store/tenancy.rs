@@ -128,17 +128,12 @@ async fn a_tenant_is_found_by_what_a_stranger_holds_and_by_nothing_else() {
 
 #[tokio::test]
 async fn a_login_that_is_no_superuser_serves_as_well() {
-    let options = scratch::empty_database().await;
-    let database = options.get_database().unwrap().to_owned();
-    // The roles are the cluster's: one made by the superuser must do as well as one made by this login.
-    scratch::database().await;
-    let mut owner = PgConnection::connect_with(&options).await.unwrap();
-    let statement = format!(
-        "CREATE ROLE limited_{database} LOGIN CREATEROLE; ALTER DATABASE {database} OWNER TO limited_{database};
-         ALTER SCHEMA public OWNER TO limited_{database}"
-    );
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut owner).await.unwrap();
-    let limited = options.username(&format!("limited_{database}"));
+    // A cluster of its own, so that this login makes the roles too.
+    let server = scratch::Server::start("-c fsync=off");
+    let mut superuser = PgConnection::connect_with(&server.options("postgres")).await.unwrap();
+    sqlx::raw_sql("CREATE ROLE limited LOGIN CREATEROLE").execute(&mut superuser).await.unwrap();
+    sqlx::raw_sql("CREATE DATABASE vez OWNER limited").execute(&mut superuser).await.unwrap();
+    let limited = server.options("vez").username("limited");
     migrate(&limited).await.unwrap();
     migrate(&limited).await.unwrap();
     let store = Store::connect(limited.clone(), 2, 2).await.unwrap();

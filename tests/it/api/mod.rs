@@ -1,3 +1,30 @@
-//! The REST API, one file for each resource, named as in its URLs.
+//! The REST API, one file for each resource, named as in its URLs; then what holds for all of them.
 
+mod access_links;
+mod auth;
+mod bad_input;
+mod calls;
+mod departments;
 mod health;
+mod public_call;
+mod rate_limits;
+mod roles;
+mod tenancy;
+mod users_me;
+
+use serde_json::Value;
+
+/// The keys of an object, sorted: the shape of an answer where its values are of the moment.
+fn keys(object: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// The objects' `field`s, in order.
+fn each<'a>(list: &'a Value, field: &str) -> Vec<&'a Value> {
+    list.as_array().unwrap().iter().map(|object| &object[field]).collect()
+}
+
+/// An id of nothing.
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";

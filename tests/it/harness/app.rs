@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::Router;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -12,6 +13,7 @@ use vez::app::{App, Parts};
 use vez::config::Config;
 use vez::domain::clock::{Clock, Timestamp};
 use vez::domain::ids::IdSource;
+use vez::http::AppState;
 
 use super::client::Client;
 use super::postgres;
@@ -30,6 +32,7 @@ pub struct Builder {
     clock: Clock,
     seed: u64,
     probes: Probes,
+    routes: Router<AppState>,
     /// A database other than one of the shared server.
     url: Option<String>,
 }
@@ -71,6 +74,12 @@ impl Builder {
         self
     }
 
+    /// Further routes beside ours, behind the same guards.
+    pub fn routes(mut self, routes: Router<AppState>) -> Self {
+        self.routes = routes;
+        self
+    }
+
     /// Starts it on a database of its own.
     pub async fn start(mut self) -> TestApp {
         let room = ROOM.acquire().await.unwrap();
@@ -82,14 +91,15 @@ impl Builder {
         };
         self.config.database.url = Some(url.into());
         let ids = IdSource::seeded(self.seed);
-        let app = serve(&self.config, &self.clock, &ids, &self.probes).await;
+        let app = serve(&self.config, &self.clock, &ids, &self.probes, self.routes).await;
         TestApp { app, config: self.config, clock: self.clock, ids, probes: self.probes, _home: home, _room: room }
     }
 }
 
-async fn serve(config: &Config, clock: &Clock, ids: &IdSource, probes: &Probes) -> App {
+async fn serve(config: &Config, clock: &Clock, ids: &IdSource, probes: &Probes, routes: Router<AppState>) -> App {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let parts = Parts { listener: Some(listener), clock: clock.clone(), ids: ids.clone(), probes: probes.clone() };
+    let parts =
+        Parts { listener: Some(listener), clock: clock.clone(), ids: ids.clone(), probes: probes.clone(), routes };
     App::start(config.clone(), parts).await.unwrap()
 }
 
@@ -111,7 +121,14 @@ impl TestApp {
         config.limits.rate_limit = false;
         config.database.app_connections = 5;
         config.database.writer_shards = 1;
-        Builder { config, clock: Clock::manual(START), seed: SEED, probes: Probes::default(), url: None }
+        Builder {
+            config,
+            clock: Clock::manual(START),
+            seed: SEED,
+            probes: Probes::default(),
+            routes: Router::new(),
+            url: None,
+        }
     }
 
     /// An application whose time passes only by [`TestApp::advance`].
@@ -193,7 +210,7 @@ impl TestApp {
         let Self { app, config, clock, ids, probes, _home, _room } = self;
         app.shutdown().await;
         clock.advance(gap);
-        let app = serve(&config, &clock, &ids, &probes).await;
+        let app = serve(&config, &clock, &ids, &probes, Router::new()).await;
         Self { app, config, clock, ids, probes, _home, _room }
     }
 

@@ -97,9 +97,10 @@ async fn three_missed_offers_hold_an_agent_until_he_speaks() {
     assert_eq!(shown.own.reply["held"]["cause"], "missed_offers");
 
     desk.set_status("available").await;
+    assert_eq!(text(&desk.offer().await["call_id"]), people[0].call);
+    // An offer promises nothing and comes at once; the change of status is told when it is committed.
     let changed = desk.own.expect_where("status_changed", |push| push["cause"] == "you").await;
     assert!(changed["held"].is_null(), "{changed}");
-    assert_eq!(text(&desk.offer().await["call_id"]), people[0].call);
     app.stop().await;
 }
 
