@@ -19,7 +19,6 @@ pub struct CallRow {
     pub phase: String,
     pub status: String,
     pub end_reason: Option<String>,
-    pub user_id: Option<Uuid>,
 }
 
 /// A row of `events`.
@@ -36,7 +35,7 @@ pub struct EventRow {
 /// Every call of a tenant, by number.
 pub async fn calls(app: &TestApp, tenant: TenantId) -> Vec<CallRow> {
     sqlx::query_as(
-        "SELECT id, number, department_id, priority, inserted_at, phase, status, end_reason, user_id
+        "SELECT id, number, department_id, priority, inserted_at, phase, status, end_reason
          FROM calls WHERE tenant_id = $1 ORDER BY number",
     )
     .bind(tenant.0)

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
@@ -22,7 +22,7 @@ use vez_loadtests::clock;
 use crate::harness::builders::Member;
 use crate::harness::socket::Topic;
 use crate::harness::{TestApp, eventually};
-use crate::people::text;
+use crate::people::{customer, text};
 use crate::record;
 use crate::scenarios::order;
 
@@ -77,9 +77,6 @@ struct Story<'a> {
     refused: Mutex<BTreeMap<&'static str, usize>>,
     slow: Mutex<Vec<String>>,
     odd: Mutex<Vec<String>>,
-    /// Positions told while Postgres was away: the line is frozen, not silent.
-    statuses_while_away: AtomicUsize,
-    away: AtomicBool,
 }
 
 impl Story<'_> {
@@ -114,6 +111,7 @@ async fn postgres_may_go_away_and_come_back() {
         wrap_up_seconds: Some(0),
         ..DepartmentChange::default()
     };
+    let quiet = company.department_with("Quiet", change.clone()).await.id;
     let line = company.department_with("Line", change).await.id;
     let agents = [company.agent("Ana", &[line]).await, company.agent("Bia", &[line]).await];
     let link = company.link(line).await;
@@ -124,27 +122,36 @@ async fn postgres_may_go_away_and_come_back() {
         refused: Mutex::default(),
         slow: Mutex::default(),
         odd: Mutex::default(),
-        statuses_while_away: AtomicUsize::new(0),
-        away: AtomicBool::new(false),
     };
+    // Nobody serves this one: he only waits, all the time.
+    let mut witness = customer(&app, &company.link(quiet).await, "Witness").await;
     let count = ((BEFORE + outage + AFTER).as_millis() / BETWEEN.as_millis()) as usize;
     let staff = join_all(agents.iter().map(|agent| work(&story, agent, &line)));
     let customers = join_all((0..count).map(|index| live(&story, index)));
     let trouble = async {
         sleep(BEFORE).await;
         postgres.stop().await;
-        story.away.store(true, Ordering::Relaxed);
         eventually("the server says that it is not ready", async || {
             (app.client().get("/health/ready").await.status == 503).then_some(())
         })
         .await;
-        sleep(outage).await;
-        story.away.store(false, Ordering::Relaxed);
+        // The line is frozen, not silent: whoever waits is still told his place.
+        let until = clock::now() + outage;
+        while clock::now() < until {
+            let began = clock::now();
+            let answer = app.client().status(&witness.call).await;
+            story.answered("status", began);
+            if answer.status != 200 || answer.body["data"]["position"] != 1 {
+                story.odd(format!("status: {answer:?}"));
+            }
+            sleep(LOOK).await;
+        }
         postgres.go_on().await;
     };
     let day = async {
         let (calls, ()) = join(customers, trouble).await;
-        while record::open_count(&app, company.tenant).await > 0 {
+        // All but the witness.
+        while record::open_count(&app, company.tenant).await > 1 {
             sleep(LOOK).await;
         }
         story.over.store(true, Ordering::Relaxed);
@@ -160,9 +167,12 @@ async fn postgres_may_go_away_and_come_back() {
     let refused = story.refused.into_inner().unwrap();
     eprintln!("refused while Postgres was away for {outage:?}: {refused:?}");
     assert!(refused.contains_key("join"), "{refused:?}");
-    assert!(story.statuses_while_away.into_inner() > 0, "nobody was told his place while Postgres was away");
 
-    let rows = record::calls(&app, company.tenant).await;
+    let mut rows = record::calls(&app, company.tenant).await;
+    let waits = rows.iter().position(|row| row.id.to_string() == witness.call).unwrap();
+    assert_eq!(rows.remove(waits).phase, "waiting");
+    witness.topic.push("leave", Value::Null).await.unwrap();
+    assert_eq!(witness.end_reason().await, "left");
     let known: BTreeSet<String> = rows.iter().map(|row| row.id.to_string()).collect();
     assert_eq!(known, calls.into_iter().collect::<BTreeSet<_>>());
     assert_eq!(known.len(), count);
@@ -213,14 +223,6 @@ async fn live(story: &Story<'_>, index: usize) -> String {
             Ok(None) => {
                 story.odd(format!("a customer's socket closed: {}", topic.until_closed().await));
                 return call;
-            }
-            Err(_) if story.away.load(Ordering::Relaxed) => {
-                let began = clock::now();
-                let answer = story.app.client().status(&call).await;
-                story.answered("status", began);
-                if answer.status == 200 {
-                    story.statuses_while_away.fetch_add(1, Ordering::Relaxed);
-                }
             }
             Err(_) => {}
         }

@@ -92,6 +92,9 @@ async fn after_a_restart_the_line_and_the_agents_are_as_they_were() {
     // And they go on: the assigned call starts, the running one ends, whoever is free is offered the first in line.
     let talking_topic = reconnect(&app, &talking).await;
     assert_eq!(talking_topic.reply["phase"], "active");
+    // The reply to the accept may have been lost with the server: asked again, it says the same.
+    let again = desks[1].push("accept", json!({ "offer_id": offer["offer_id"] })).await.unwrap();
+    assert_eq!(again["call"]["id"], json!(assigned.call));
     desks[1].push("start", json!({ "call_id": assigned.call })).await.unwrap();
     desks[0].push("complete", json!({ "call_id": talking.call })).await.unwrap();
     desks[0].push("wrap_up_end", json!({ "call_id": talking.call })).await.unwrap();
@@ -104,11 +107,15 @@ async fn after_a_restart_the_line_and_the_agents_are_as_they_were() {
 async fn deadlines_stand_still_while_nobody_serves() {
     let app = TestApp::start().await;
     let company = app.company("acme").await;
-    let change = DepartmentChange { max_wait_time: Some(Some(60)), ..DepartmentChange::default() };
+    // A restart leaves everybody at least the grace, so it is kept out of the way here.
+    let change = DepartmentChange {
+        max_wait_time: Some(Some(60)),
+        reconnect_grace_seconds: Some(5),
+        ..DepartmentChange::default()
+    };
     let line = company.department_with("Line", change).await.id;
     let link = company.link(line).await;
     let patient = customer(&app, &link, "Patient").await;
-    let gone = customer(&app, &link, "Gone").await;
     app.live_through(Duration::from_secs(30)).await;
 
     let app = app.restart_after(GAP).await;
@@ -116,7 +123,6 @@ async fn deadlines_stand_still_while_nobody_serves() {
     assert_eq!(topic.reply["phase"], "waiting", "{}", topic.reply);
     // 30 of his 60 s are left, whatever the wall clock says.
     app.live_through(Duration::from_secs(27)).await;
-    assert_eq!(app.client().status(&gone.call).await.expect(200).body["data"]["status"], "queued");
     topic.expect_no("call_ended", Duration::from_millis(100)).await;
     app.live_through(Duration::from_secs(5)).await;
     assert_eq!(topic.expect("call_ended").await["end_reason"], "timed_out");
