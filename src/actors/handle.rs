@@ -23,7 +23,7 @@ pub use crate::queue::rejection::Rejection;
 pub use crate::queue::wait::Estimate;
 use crate::queue::{self, Command, Reply};
 use crate::roster;
-use crate::store::{StoreError, calls, restore};
+use crate::store::{StoreError, calls, events, restore};
 
 /// A command that is not answered by then is answered 503 (RULES.md: within 3 s); it may still happen, and is idempotent.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_millis(2_500);
@@ -194,13 +194,22 @@ impl Queues {
     /// A device of the agent joined his notifications: it holds his lease.
     pub async fn attach_agent(&self, tenant: TenantId, user: UserId, device: DeviceId) -> Answer<NotificationState> {
         let entered = self.system.enter(tenant).await?;
-        let (reply, answer) = oneshot::channel();
-        let command = roster::Command::Attach { user, device };
-        self.tell_tenant(&entered, TenantMsg::Command { command, reply: Some(reply) })?;
-        self.settle(&entered, answer).await?;
+        match self.attach(&entered, user, device).await {
+            Err(CallError::Rejected(Rejection::UnknownAgent)) if self.learn(&entered, user).await? => {
+                self.attach(&entered, user, device).await?;
+            }
+            other => other?,
+        }
         let state: Option<NotificationState> =
             self.ask_tenant(&entered, |reply| TenantMsg::Notification { user, reply }).await?;
         state.ok_or(CallError::NotFound)
+    }
+
+    async fn attach(&self, entered: &Entered, user: UserId, device: DeviceId) -> Answer<()> {
+        let (reply, answer) = oneshot::channel();
+        let command = roster::Command::Attach { user, device };
+        self.tell_tenant(entered, TenantMsg::Command { command, reply: Some(reply) })?;
+        self.settle(entered, answer).await.map(|_| ())
     }
 
     /// What the agent's notifications hold now, for a resync.
@@ -266,8 +275,12 @@ impl Queues {
             Ok(reply) => self.view(&entered, reply),
             Err(CallError::Rejected(Rejection::CallEnded)) => {
                 // Answered from the record: the same command by the same party hears the same.
-                let view = calls::find(&self.system.shared().store, tenant, call).await?.ok_or(CallError::NotFound)?;
-                if view.end_reason == Some(EndReason::Completed) && view.user_id == Some(user) {
+                let store = &self.system.shared().store;
+                let view = calls::find(store, tenant, call).await?.ok_or(CallError::NotFound)?;
+                let completed = view.end_reason == Some(EndReason::Completed);
+                if completed
+                    && (view.user_id == Some(user) || events::ended_by(store, tenant, call).await? == Some(user))
+                {
                     Ok(view)
                 } else {
                     Err(CallError::Rejected(Rejection::CallEnded))
@@ -308,7 +321,13 @@ impl Queues {
         let shared = self.system.shared();
         let pick = shared.ids.next(shared.clock.now());
         let command = Command::Pick { pick, call, user: agent, by };
-        let reply = self.call_command_in(&entered, call, command).await?;
+        let reply = match self.call_command_in(&entered, call, command).await {
+            Err(CallError::Rejected(Rejection::UnknownAgent)) if self.learn(&entered, agent).await? => {
+                let pick = shared.ids.next(shared.clock.now());
+                self.call_command_in(&entered, call, Command::Pick { pick, call, user: agent, by }).await?
+            }
+            other => other?,
+        };
         self.view(&entered, reply)
     }
 
@@ -400,6 +419,17 @@ impl Queues {
     }
 
     // --- how it is done ---
+
+    /// Tells the roster what the store holds of an agent; whether it holds one. Besides after changes this is asked when
+    /// the roster does not know somebody: the command line may have made him meanwhile.
+    async fn learn(&self, entered: &Entered, user: UserId) -> Answer<bool> {
+        let shared = self.system.shared();
+        let row = restore::agent(&shared.store, entered.link.tenant, user, shared.clock.now()).await?;
+        let profile = row.map(|row| load::agent(row).profile);
+        let known = profile.is_some();
+        self.roster_command(entered, roster::Command::Configure { user, profile }).await?;
+        Ok(known)
+    }
 
     fn writable(&self) -> Answer<()> {
         let shared = self.system.shared();

@@ -92,6 +92,11 @@ async fn a_supervisor_completes_for_another_and_twice_is_once() {
     let late = other.client.act(call, "complete").await.expect(422);
     assert_eq!(late.body["errors"]["code"], "call_ended");
     assert_eq!(show(&boss, call).await, done.body);
+    // After a restart only the record knows who it was.
+    let app = app.restart().await;
+    let (boss, other) = (app.client_of(&boss.token), app.client_of(&other.token));
+    assert_eq!(boss.act(call, "complete").await.expect(200).body, done.body);
+    assert_eq!(other.act(call, "complete").await.expect(422).body["errors"]["code"], "call_ended");
 }
 
 #[tokio::test]
