@@ -51,7 +51,7 @@ sim: setup ## Run the seeded simulation of the core (SEEDS=5000; SIM_SEED=n repe
 	env -u DATABASE_URL SIM_SEEDS=$(SEEDS) $(CARGO) test --locked --test simulation -- --nocapture
 
 crash: setup ## Kill the server under load and check that nothing acknowledged is lost (ROUNDS=20)
-	env -u DATABASE_URL CRASH_ROUNDS=$(ROUNDS) $(CARGO) test --locked --test it crash -- --nocapture
+	env -u DATABASE_URL CRASH_ROUNDS=$(ROUNDS) $(CARGO) test --locked --test crash -- --nocapture
 
 sqlx: setup ## Write .sqlx anew after changing a statement or a migration
 	@dev/sqlx-prepare

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, Semaphore, oneshot};
 
-use super::handle::{ANSWER_WITHIN, CallError, OVERLOADED, UNAVAILABLE};
+use super::error::{ANSWER_WITHIN, CallError, OVERLOADED, UNAVAILABLE};
 use super::health::{Health, StorageHealth};
 use super::load;
 use super::numbers::Numbers;
@@ -19,10 +19,13 @@ use super::queue::QueueMsg;
 use super::tenant::{self, TenantActor, TenantMsg};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::department::Settings;
-use crate::domain::ids::{CallId, DepartmentId, IdSource, TenantId};
+use crate::domain::ids::{DepartmentId, IdSource, TenantId};
+use crate::domain::rules::Rules;
 use crate::live::hub::Hub;
 use crate::queue::Command;
 use crate::store::{Store, StoreError, restore};
+
+mod link;
 
 /// Commands of one tenant under way at once: mailboxes have no bound of their own, so this is theirs. Ten thousand sockets
 /// that all reconnect within a second stay below it.
@@ -58,6 +61,7 @@ pub struct Parts {
     pub epoch: i64,
     /// When the process before us last served.
     pub served_until: Option<Timestamp>,
+    pub rules: Rules,
     pub probes: Probes,
 }
 
@@ -69,6 +73,7 @@ pub(super) struct Shared {
     pub ids: IdSource,
     pub persistence: Persistence,
     pub health: StorageHealth,
+    pub rules: Rules,
     pub probes: Probes,
     epoch: i64,
     lives: AtomicU64,
@@ -82,79 +87,7 @@ impl Shared {
     }
 }
 
-/// What the handle and the actors know together of one running tenant.
-pub(super) struct TenantLink {
-    pub tenant: TenantId,
-    /// Which life of the tenant may write.
-    pub generation: u64,
-    /// The department of each open call.
-    pub calls: DashMap<CallId, DepartmentId>,
-    pub numbers: Numbers,
-    /// Held while what the store says of a department or agent is read and sent on, so that the newest is sent last.
-    pub changes: tokio::sync::Mutex<()>,
-    pub in_flight: Arc<Semaphore>,
-    queues: DashMap<DepartmentId, Desk>,
-    actor: OnceLock<ActorRef<TenantMsg>>,
-    joined_floor: Option<Timestamp>,
-}
-
-/// One department's queue as seen from outside: running or not, and the call touched last.
-struct Desk {
-    queue: watch::Sender<Option<ActorRef<QueueMsg>>>,
-    touched: Option<CallId>,
-    name: Arc<str>,
-}
-
-impl TenantLink {
-    /// The tenant's actor; `None` only while it is being started.
-    pub fn actor(&self) -> Option<&ActorRef<TenantMsg>> {
-        self.actor.get()
-    }
-
-    pub fn has_department(&self, department: DepartmentId) -> bool {
-        self.queues.contains_key(&department)
-    }
-
-    /// A department was made or renamed.
-    pub fn add_department(&self, settings: &Settings) {
-        let mut desk = self.queues.entry(settings.department_id).or_insert_with(|| Desk {
-            queue: watch::Sender::new(None),
-            touched: None,
-            name: settings.name.clone(),
-        });
-        desk.name = settings.name.clone();
-    }
-
-    pub fn department_name(&self, department: DepartmentId) -> Option<Arc<str>> {
-        self.queues.get(&department).map(|desk| desk.name.clone())
-    }
-
-    /// The queue of a department, now and later; `None` when there is no such department.
-    pub fn queue(&self, department: DepartmentId) -> Option<watch::Receiver<Option<ActorRef<QueueMsg>>>> {
-        self.queues.get(&department).map(|desk| desk.queue.subscribe())
-    }
-
-    pub fn publish_queue(&self, department: DepartmentId, actor: Option<ActorRef<QueueMsg>>) {
-        if let Some(desk) = self.queues.get(&department) {
-            desk.queue.send_replace(actor);
-        }
-    }
-
-    /// Notes the call a queue is about to touch.
-    pub fn touch(&self, department: DepartmentId, call: Option<CallId>) {
-        if let Some(mut desk) = self.queues.get_mut(&department) {
-            desk.touched = call;
-        }
-    }
-
-    pub fn touched(&self, department: DepartmentId) -> Option<CallId> {
-        self.queues.get(&department).and_then(|desk| desk.touched)
-    }
-
-    pub fn joined_floor(&self) -> Option<Timestamp> {
-        self.joined_floor
-    }
-}
+pub(super) use link::TenantLink;
 
 /// The running tenants; clones share them.
 #[derive(Clone)]
@@ -232,6 +165,7 @@ impl System {
             ids: parts.ids,
             persistence: parts.persistence,
             health: parts.health,
+            rules: parts.rules,
             probes: parts.probes,
             epoch: parts.epoch,
             lives: AtomicU64::new(1),

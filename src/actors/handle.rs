@@ -2,12 +2,11 @@
 //! answers are plain values, so that a later transport can carry them between machines.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::directory::{Entered, System};
-use super::health::Health;
+pub use super::error::CallError;
 use super::load;
 use super::queue::QueueMsg;
 use super::tenant::{Decision, TenantMsg};
@@ -15,7 +14,7 @@ pub use super::wire::{
     CustomerState, DashboardState, Figures, NotificationState, Parties, PresenceState, QueueState, WaitingCall,
 };
 use crate::domain::agent::Intent;
-use crate::domain::call::{CallSnapshot, CallView, Caller, EndReason, Status};
+use crate::domain::call::{CallView, Caller, EndReason, Status};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, DeviceId, GrantId, LinkId, TenantId, UserId};
 pub use crate::queue::command::Party;
@@ -23,56 +22,10 @@ pub use crate::queue::rejection::Rejection;
 pub use crate::queue::wait::Estimate;
 use crate::queue::{self, Command, Reply};
 use crate::roster;
-use crate::store::{StoreError, calls, events, restore};
+use crate::store::{calls, events, restore};
 
-/// A command that is not answered by then is answered 503 (RULES.md: within 3 s); it may still happen, and is idempotent.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_millis(2_500);
-/// What a client is told to wait before it tries again.
-const RETRY_AFTER_SECONDS: u64 = 2;
 /// Entries that may wait to be written, in the whole server: about 100 MiB. Beyond it commands are answered 503.
 const PENDING_WRITES_MAX: usize = 100_000;
-
-/// Why a command or question was not answered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// A rule of the queue refused it; nothing changed.
-    #[error("{0}")]
-    Rejected(Rejection),
-    #[error("There is no such thing.")]
-    NotFound,
-    /// Postgres is away; try again. What was asked may have happened: every command is idempotent.
-    #[error("Changes cannot be stored now. Try again in {retry_after_seconds} seconds.")]
-    StorageUnavailable { retry_after_seconds: u64 },
-    /// More is under way than the server takes at once, or the queue is restarting.
-    #[error("The server is busy. Try again in {retry_after_seconds} seconds.")]
-    Overloaded { retry_after_seconds: u64 },
-    /// A fault of ours, or the record refused the change for its content.
-    #[error("The change could not be made.")]
-    Failed,
-}
-
-pub(super) const UNAVAILABLE: CallError = CallError::StorageUnavailable { retry_after_seconds: RETRY_AFTER_SECONDS };
-pub(super) const OVERLOADED: CallError = CallError::Overloaded { retry_after_seconds: RETRY_AFTER_SECONDS };
-
-impl From<StoreError> for CallError {
-    fn from(error: StoreError) -> Self {
-        if error.is_unavailable() {
-            return UNAVAILABLE;
-        }
-        tracing::error!(%error, "a question to the store failed");
-        CallError::Failed
-    }
-}
-
-impl From<Rejection> for CallError {
-    fn from(rejection: Rejection) -> Self {
-        match rejection {
-            Rejection::StorageUnavailable => UNAVAILABLE,
-            Rejection::UnknownCall => CallError::NotFound,
-            other => CallError::Rejected(other),
-        }
-    }
-}
 
 /// A customer who asks for a place.
 #[derive(Clone, Debug)]
@@ -98,6 +51,10 @@ pub struct Joined {
     /// It was joined before.
     pub resumed: bool,
 }
+
+mod ask;
+
+use ask::open_department;
 
 /// The door; clones are cheap.
 #[derive(Clone)]
@@ -241,7 +198,12 @@ impl Queues {
         let entered = self.system.enter(tenant).await?;
         let by = by.map(|(user_id, name)| roster::effect::Supervisor { user_id, name: Arc::from(name.as_str()) });
         let command = roster::Command::SetStatus { user, by, intent, after_call };
-        self.roster_command(&entered, command).await.map(|_| ())
+        match self.roster_command(&entered, command.clone()).await {
+            Err(CallError::Rejected(Rejection::UnknownAgent)) if self.learn(&entered, user).await? => {
+                self.roster_command(&entered, command).await.map(|_| ())
+            }
+            other => other.map(|_| ()),
+        }
     }
 
     /// The agent takes an offer.
@@ -400,11 +362,19 @@ impl Queues {
     /// A user was made, changed, deactivated, or joined or left a department.
     pub async fn agent_changed(&self, tenant: TenantId, user: UserId) -> Answer<()> {
         let entered = self.system.enter(tenant).await?;
+        self.learn(&entered, user).await.map(|_| ())
+    }
+
+    /// Tells the roster what the store holds of an agent; whether it holds one. Besides after changes this is asked when
+    /// the roster does not know somebody: the command line may have made him meanwhile.
+    async fn learn(&self, entered: &Entered, user: UserId) -> Answer<bool> {
         let shared = self.system.shared();
         let _turn = entered.link.changes.lock().await;
-        let row = restore::agent(&shared.store, tenant, user, shared.clock.now()).await?;
+        let row = restore::agent(&shared.store, entered.link.tenant, user, shared.clock.now()).await?;
         let profile = row.map(|row| load::agent(row).profile);
-        self.roster_command(&entered, roster::Command::Configure { user, profile }).await.map(|_| ())
+        let known = profile.is_some();
+        self.roster_command(entered, roster::Command::Configure { user, profile }).await?;
+        Ok(known)
     }
 
     /// A link was cancelled: who waits through it is told.
@@ -417,168 +387,4 @@ impl Queues {
     pub fn is_writable(&self) -> bool {
         self.writable().is_ok()
     }
-
-    // --- how it is done ---
-
-    /// Tells the roster what the store holds of an agent; whether it holds one. Besides after changes this is asked when
-    /// the roster does not know somebody: the command line may have made him meanwhile.
-    async fn learn(&self, entered: &Entered, user: UserId) -> Answer<bool> {
-        let shared = self.system.shared();
-        let row = restore::agent(&shared.store, entered.link.tenant, user, shared.clock.now()).await?;
-        let profile = row.map(|row| load::agent(row).profile);
-        let known = profile.is_some();
-        self.roster_command(entered, roster::Command::Configure { user, profile }).await?;
-        Ok(known)
-    }
-
-    fn writable(&self) -> Answer<()> {
-        let shared = self.system.shared();
-        if shared.health.now() != Health::Up {
-            return Err(UNAVAILABLE);
-        }
-        if shared.persistence.pending() > PENDING_WRITES_MAX {
-            return Err(OVERLOADED);
-        }
-        Ok(())
-    }
-
-    /// A command that changes the record, to the queue of an open call.
-    async fn call_command(&self, tenant: TenantId, call: CallId, command: Command) -> Answer<Reply> {
-        self.writable()?;
-        let entered = self.system.enter(tenant).await?;
-        self.call_command_in(&entered, call, command).await
-    }
-
-    async fn call_command_in(&self, entered: &Entered, call: CallId, command: Command) -> Answer<Reply> {
-        self.writable()?;
-        let department = match open_department(entered, call) {
-            Some(department) => department,
-            None => calls::department_of(&self.system.shared().store, entered.link.tenant, call)
-                .await?
-                .ok_or(CallError::NotFound)?,
-        };
-        match self.command_in(entered, department, command).await {
-            // The record knows it and the queue does not: it ended a while ago.
-            Err(CallError::NotFound) => Err(CallError::Rejected(Rejection::CallEnded)),
-            other => other,
-        }
-    }
-
-    /// A command about presence, to the queue of an open call; it changes no record.
-    async fn live_command(&self, tenant: TenantId, call: CallId, command: Command) -> Answer<()> {
-        let entered = self.system.enter(tenant).await?;
-        let department = open_department(&entered, call).ok_or(CallError::NotFound)?;
-        let actor = self.queue(&entered, department).await?;
-        actor.cast(QueueMsg::Command { command, reply: None }).map_err(|_| OVERLOADED)
-    }
-
-    async fn command_in(&self, entered: &Entered, department: DepartmentId, command: Command) -> Answer<Reply> {
-        self.writable()?;
-        let _place = entered.link.in_flight.clone().try_acquire_owned().map_err(|_| OVERLOADED)?;
-        let actor = self.queue(entered, department).await?;
-        let (reply, answer) = oneshot::channel();
-        actor.cast(QueueMsg::Command { command, reply: Some(reply) }).map_err(|_| OVERLOADED)?;
-        self.settle(entered, answer).await
-    }
-
-    async fn answer_offer(&self, entered: &Entered, user: UserId, grant: GrantId, decision: Decision) -> Answer<Reply> {
-        self.writable()?;
-        let _place = entered.link.in_flight.clone().try_acquire_owned().map_err(|_| OVERLOADED)?;
-        let (reply, answer) = oneshot::channel();
-        self.tell_tenant(entered, TenantMsg::Offer { grant, user, decision, reply })?;
-        self.settle(entered, answer).await
-    }
-
-    async fn roster_command(&self, entered: &Entered, command: roster::Command) -> Answer<roster::Reply> {
-        let _place = entered.link.in_flight.clone().try_acquire_owned().map_err(|_| OVERLOADED)?;
-        let (reply, answer) = oneshot::channel();
-        self.tell_tenant(entered, TenantMsg::Command { command, reply: Some(reply) })?;
-        self.settle(entered, answer).await
-    }
-
-    async fn ask<T>(
-        &self,
-        entered: &Entered,
-        department: DepartmentId,
-        message: impl FnOnce(oneshot::Sender<T>) -> QueueMsg,
-    ) -> Answer<T> {
-        let actor = self.queue(entered, department).await?;
-        let (reply, answer) = oneshot::channel();
-        actor.cast(message(reply)).map_err(|_| OVERLOADED)?;
-        self.by_then(entered, answer).await?.map_err(|_| OVERLOADED)
-    }
-
-    async fn ask_tenant<T>(
-        &self,
-        entered: &Entered,
-        message: impl FnOnce(oneshot::Sender<T>) -> TenantMsg,
-    ) -> Answer<T> {
-        let (reply, answer) = oneshot::channel();
-        self.tell_tenant(entered, message(reply))?;
-        self.by_then(entered, answer).await?.map_err(|_| OVERLOADED)
-    }
-
-    fn tell_tenant(&self, entered: &Entered, message: TenantMsg) -> Answer<()> {
-        let actor = entered.link.actor().ok_or(OVERLOADED)?;
-        actor.cast(message).map_err(|_| OVERLOADED)
-    }
-
-    /// Waits for `answer` until the whole question is due.
-    async fn by_then<F: Future>(&self, entered: &Entered, answer: F) -> Answer<F::Output> {
-        tokio::time::timeout_at(entered.due, answer).await.map_err(|_| self.system.too_late())
-    }
-
-    async fn settle<T>(&self, entered: &Entered, answer: oneshot::Receiver<Result<T, CallError>>) -> Answer<T> {
-        match tokio::time::timeout_at(entered.due, answer).await {
-            Ok(Ok(Err(CallError::Rejected(rejection)))) => Err(rejection.into()),
-            Ok(Ok(answer)) => answer,
-            // The actor died with the question; its next life can be asked.
-            Ok(Err(_)) => Err(OVERLOADED),
-            // Applied, and not committed in time: the storage is away, or so slow that it might as well be.
-            Err(_) => Err(UNAVAILABLE),
-        }
-    }
-
-    /// The running queue of a department; waits a while for one that is starting.
-    async fn queue(&self, entered: &Entered, department: DepartmentId) -> Answer<ractor::ActorRef<QueueMsg>> {
-        let mut queue = match entered.link.queue(department) {
-            Some(queue) => queue,
-            None => {
-                // Made while nobody could tell us.
-                self.read_department(entered, department).await?;
-                entered.link.queue(department).ok_or(CallError::NotFound)?
-            }
-        };
-        if let Some(actor) = queue.borrow().clone() {
-            return Ok(actor);
-        }
-        self.tell_tenant(entered, TenantMsg::EnsureQueue { department })?;
-        match self.by_then(entered, queue.wait_for(Option::is_some)).await? {
-            Ok(actor) => actor.clone().ok_or(OVERLOADED),
-            Err(_) => Err(OVERLOADED),
-        }
-    }
-
-    /// Reads a department's settings and sends them to its queue, the newest last.
-    async fn read_department(&self, entered: &Entered, department: DepartmentId) -> Answer<()> {
-        let _turn = entered.link.changes.lock().await;
-        let tenant = entered.link.tenant;
-        let settings = self.system.settings(tenant, department).await?.ok_or(CallError::NotFound)?;
-        // The handle must find the department as soon as this returns.
-        entered.link.add_department(&settings);
-        self.tell_tenant(entered, TenantMsg::Department { settings })
-    }
-
-    /// The call as the API shows it.
-    fn view(&self, entered: &Entered, reply: Reply) -> Answer<CallView> {
-        let Reply::Call(call) = reply else { return Err(CallError::Failed) };
-        let call: &CallSnapshot = &call;
-        let name = entered.link.department_name(call.department_id).ok_or(CallError::NotFound)?;
-        Ok(CallView::of(call, &name))
-    }
-}
-
-/// The department of an open call.
-fn open_department(entered: &Entered, call: CallId) -> Option<DepartmentId> {
-    entered.link.calls.get(&call).map(|department| *department)
 }

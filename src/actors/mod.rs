@@ -15,6 +15,7 @@
 //! Every actor file has the same order: messages, arguments, state, the actor, its handlers.
 
 pub mod directory;
+mod error;
 pub mod handle;
 pub mod health;
 mod load;

@@ -8,14 +8,14 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 
 use super::directory::{Shared, TenantLink};
-use super::handle::CallError;
+use super::error::CallError;
 use super::persistence::{Owner, Settlement, Write};
 use super::settlement::Pending;
 use super::tenant::TenantMsg;
 use super::timer::Timer;
-use super::wire::{self, ActiveCall, CustomerState, Figures, Parties, QueueState, Stats, WaitingCall};
+use super::wire::{ActiveCall, CustomerState, Figures, Parties, QueueState, Stats, WaitingCall};
 use super::{load, release};
-use crate::domain::call::{CallSnapshot, CallView, EndReason, Phase};
+use crate::domain::call::{CallSnapshot, CallView, EndReason};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, PickId, TenantId};
 use crate::live::hub::SubscriberKind;
@@ -25,8 +25,8 @@ use crate::queue::exchange::{Envelope, ToQueue, ToRoster};
 use crate::queue::view::{Today, View};
 use crate::queue::{Command, Effect, Queue, Reply};
 
-/// Calls shown in a snapshot of `queue:`; the rest is paged by `list` (realtime.md).
-const SNAPSHOT_CALLS: u32 = 100;
+mod reads;
+
 /// `queue_stats` and the wallboard hear at most four times a second.
 pub(super) const STATS_PERIOD_MS: i64 = 250;
 /// While somebody waits and somebody watches, the longest wait is told anew this often.
@@ -145,9 +145,10 @@ impl State {
         let Args { shared, link, department, incarnation, tenant_actor, day_start, served_until, condemned } = args;
         let tenant = link.tenant;
         let floor = link.joined_floor();
-        let (restored, today) = load::queue(&shared.store, tenant, department, day_start, floor, served_until)
+        let (mut restored, today) = load::queue(&shared.store, tenant, department, day_start, floor, served_until)
             .await?
             .ok_or_else(|| format!("department {department} is gone"))?;
+        restored.settings.rules = shared.rules;
         let now = shared.clock.now();
         let view = View::restore(restored.calls.iter(), today);
         let (core, effects) = Queue::restore(restored, now);
@@ -384,104 +385,6 @@ impl State {
     pub(super) fn tell_call(&self, call: &CallSnapshot, open: bool) {
         let view = open.then(|| ActiveCall::from(call));
         let _ = self.tenant_actor.cast(TenantMsg::CallView { call: call.id, view });
-    }
-
-    fn snapshot(&self) -> QueueState {
-        let settings = self.core.settings();
-        QueueState {
-            epoch: self.incarnation,
-            seq: self.seq,
-            department: wire::DepartmentName { id: self.department, name: settings.name.clone() },
-            queue_size: self.view.queue_size(),
-            waiting: self.waiting(0, SNAPSHOT_CALLS),
-            active: self.view.active().map(|call| ActiveCall::from(&**call)).collect(),
-            stats: self.compute_stats(),
-        }
-    }
-
-    fn waiting(&self, after_position: u32, limit: u32) -> Vec<WaitingCall> {
-        self.view
-            .waiting(after_position, limit.min(SNAPSHOT_CALLS))
-            .into_iter()
-            .map(|(position, call)| WaitingCall::of(&call, Some(position), self.is_present(call.id)))
-            .collect()
-    }
-
-    pub(super) fn is_present(&self, call: CallId) -> bool {
-        self.core.call(call).is_some_and(|call| call.is_present())
-    }
-
-    /// The topic's life, for `epoch`.
-    pub(super) fn epoch(&self) -> u64 {
-        self.incarnation
-    }
-
-    fn customer_state(&self, id: CallId) -> Option<CustomerState> {
-        let live = self.core.call(id);
-        // What is committed wins; a join whose reply is under way has only its live form.
-        let call: &CallSnapshot = match self.view.call(id) {
-            Some(committed) => committed,
-            None => live?.snapshot(),
-        };
-        let phase = match (call.phase, live) {
-            (Phase::Waiting, Some(live)) if live.phase() == Phase::Offered => Phase::Offered,
-            (phase, _) => phase,
-        };
-        let position =
-            (call.phase == Phase::Waiting).then(|| self.core.position(id).or(self.view.position(call))).flatten();
-        let estimate = position.map(|position| self.core.estimate_at(position)).unwrap_or_default();
-        Some(CustomerState {
-            status: call.status(),
-            phase,
-            protocol: call.number,
-            position,
-            queue_size: self.core.queue_size(),
-            estimate,
-            department_id: self.department,
-            department_name: self.core.settings().name.clone(),
-            agent_name: call.user_name.clone(),
-            joined_at: call.joined_at,
-            end_reason: call.end_reason,
-        })
-    }
-
-    fn compute_stats(&self) -> Stats {
-        let staff = self.core.staff();
-        let now = self.shared.clock.now();
-        let queue_size = self.view.queue_size();
-        Stats {
-            queue_size,
-            active_calls: self.view.active_count(),
-            online_agents: staff.online,
-            available_agents: staff.available,
-            longest_wait: self.view.oldest_join().map(|joined| now.seconds_since(joined)),
-            estimated_wait_time: self.core.estimate_at(queue_size + 1).p50_seconds,
-            service_level: self.view.today.service_level(),
-            abandoned_today: self.view.today.abandoned,
-        }
-    }
-
-    fn tell_stats(&mut self) {
-        let now = self.shared.clock.now();
-        if !self.stats_changed || now < self.stats_due {
-            return;
-        }
-        self.stats_changed = false;
-        self.stats_due = Timestamp::from_micros(now.micros() + STATS_PERIOD_MS * 1_000);
-        let stats = self.compute_stats();
-        if stats != self.stats {
-            self.stats = stats.clone();
-            release::push(self, "queue_stats", &stats);
-            let figures = wire::DepartmentFigures {
-                id: self.department,
-                name: self.core.settings().name.clone(),
-                queue_size: stats.queue_size,
-                longest_wait: stats.longest_wait,
-                available_agents: stats.available_agents,
-            };
-            let (active, today) = (stats.active_calls, self.view.today);
-            let _ = self.tenant_actor.cast(TenantMsg::Figures { figures, active, today });
-        }
     }
 
     fn arm(&mut self, myself: &ActorRef<QueueMsg>) {

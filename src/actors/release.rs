@@ -108,8 +108,8 @@ fn ended(state: &mut State, call: &CallSnapshot, queue_size: u32) {
         }
     }
     debug_assert_eq!(call.phase, Phase::Ended);
-    let payload =
-        CallEnded { status: call.status(), end_reason: call.end_reason, can_evaluate: call.started_at.is_some() };
+    // Whoever left may say why, too: every ended call can be rated while its rating is open.
+    let payload = CallEnded { status: call.status(), end_reason: call.end_reason, can_evaluate: true };
     push_call(state, call, "call_ended", &payload);
     if let Some(user) = call.user_id {
         state.shared.hub.close_topic(state.tenant, Topic::Call(call.id), Some(user), "ended");

@@ -6,129 +6,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
-use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::directory::{Shared, TenantLink};
-use super::handle::{CallError, OVERLOADED};
+use super::error::{CallError, OVERLOADED};
 use super::load;
 use super::persistence::{Owner, Settlement, Write};
-use super::queue::{self, QueueActor, QueueMsg, ReplyPort};
+use super::queue::{QueueMsg, ReplyPort};
 use super::settlement::Pending;
 use super::staff_topics::StaffTopics;
 use super::timer::Timer;
-use super::wire::{ActiveCall, DashboardState, DepartmentFigures, NotificationState, PresenceState};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{CallId, DepartmentId, GrantId, TenantId, UserId};
+use crate::domain::ids::{DepartmentId, GrantId, TenantId, UserId};
 use crate::live::hub::SubscriberKind;
 use crate::live::topic::Topic;
 use crate::queue::command::Command as QueueCommand;
-use crate::queue::exchange::{Envelope, ToRoster};
-use crate::queue::view::Today;
 use crate::queue::{self as core_queue, Rejection};
-use crate::roster::effect::{RestoredAgent, Said, StatusChanged};
+use crate::roster::effect::{Said, StatusChanged};
 use crate::roster::{Command, Effect, Reply, Roster};
 
-/// Panics of one queue within a minute before the call last touched is ended instead of tried again.
-const PANICS_MAX: usize = 3;
-const PANICS_WITHIN_SECONDS: u64 = 60;
-/// The pause before a queue that could not be loaded is tried again: Postgres may be away.
-const RESTART_PAUSE: Duration = Duration::from_millis(250);
 /// After a refusal the queues get so long to answer who waits before everything restarts.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 /// Offers whose department is remembered, so that a late accept hears why: about 1 MiB.
 const OFFERS_MAX: usize = 10_000;
 
-/// Where the answer to a roster command goes.
-pub(super) type RosterReplyPort = oneshot::Sender<Result<Reply, CallError>>;
+mod lives;
+mod message;
 
-/// What an agent does with an offer.
-#[derive(Clone, Copy, Debug)]
-pub enum Decision {
-    Accept,
-    Decline,
-}
-
-/// Messages of one tenant.
-#[derive(Debug)]
-pub enum TenantMsg {
-    Command {
-        command: Command,
-        reply: Option<RosterReplyPort>,
-    },
-    /// An agent answers an offer; the tenant knows which queue made it.
-    Offer {
-        grant: GrantId,
-        user: UserId,
-        decision: Decision,
-        reply: ReplyPort,
-    },
-    FromQueue {
-        department: DepartmentId,
-        envelopes: Vec<Envelope<ToRoster>>,
-    },
-    QueueStarted {
-        department: DepartmentId,
-        incarnation: u64,
-        actor: ActorRef<QueueMsg>,
-    },
-    EnsureQueue {
-        department: DepartmentId,
-    },
-    /// A life of a queue could not start.
-    QueueFailed {
-        department: DepartmentId,
-        incarnation: u64,
-        served_until: Option<Timestamp>,
-    },
-    /// A department was made or changed.
-    Department {
-        settings: crate::domain::department::Settings,
-    },
-    Settlement(Settlement),
-    /// The record refused a queue's writes: the whole tenant restarts from it.
-    Refused,
-    Restart,
-    Timer(u64),
-    Storage {
-        away: bool,
-    },
-    /// What a call of an agent looks like now, or that it is over.
-    CallView {
-        call: CallId,
-        view: Option<ActiveCall>,
-    },
-    Figures {
-        figures: DepartmentFigures,
-        active: u32,
-        today: Today,
-    },
-    Notification {
-        user: UserId,
-        reply: oneshot::Sender<Option<NotificationState>>,
-    },
-    Presence {
-        department: DepartmentId,
-        reply: oneshot::Sender<PresenceState>,
-    },
-    Dashboard(oneshot::Sender<DashboardState>),
-    IsIdle(oneshot::Sender<bool>),
-}
-
-/// What a tenant is started with.
-pub(super) struct Args {
-    pub shared: Arc<Shared>,
-    pub link: Arc<TenantLink>,
-    pub incarnation: u64,
-    pub time_zone: chrono_tz::Tz,
-    pub concurrent_calls_max: Option<u32>,
-    pub departments: Vec<crate::domain::department::Settings>,
-    pub agents: Vec<RestoredAgent>,
-    /// Departments that have open calls: their queues start at once.
-    pub open: Vec<DepartmentId>,
-    /// Since when nobody served this tenant.
-    pub served_until: Option<Timestamp>,
-}
+pub(super) use message::{Args, RosterReplyPort};
+pub use message::{Decision, TenantMsg};
 
 /// What waits for a commit.
 #[derive(Debug)]
@@ -219,20 +125,16 @@ impl State {
             time_zone,
             concurrent_calls_max,
             departments,
-            mut agents,
+            agents,
             open,
             served_until,
         } = args;
         let now = shared.clock.now();
         let (day_start, day_end) = load::day(time_zone, now);
-        for agent in &mut agents {
-            if let Some(snapshot) = agent.snapshot.as_mut().filter(|snapshot| snapshot.changed_at < day_start) {
-                // Midnight passed while nobody counted.
-                snapshot.calls_today = 0;
-            }
-        }
         let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy)).collect();
-        let (core, effects) = Roster::restore(strategies, agents, concurrent_calls_max, served_until, now);
+        let agents = agents.into_iter().map(|agent| load::since_midnight(agent, day_start));
+        let (core, effects) =
+            Roster::restore(strategies, agents, concurrent_calls_max, shared.rules, served_until, now);
         let topics = StaffTopics::new(link.tenant, incarnation, &departments);
         let mut state = State {
             timer: Timer::new(shared.clock.clone()),
@@ -330,7 +232,8 @@ impl State {
                     }
                 }
             }
-            TenantMsg::Department { settings } => {
+            TenantMsg::Department { mut settings } => {
+                settings.rules = self.shared.rules;
                 let department = settings.department_id;
                 self.link.add_department(&settings);
                 self.topics.department(&settings);
@@ -495,85 +398,6 @@ impl State {
             Decision::Decline => core_queue::Command::Decline { grant, user },
         };
         let _ = child.actor.cast(QueueMsg::Command { command, reply: Some(reply) });
-    }
-
-    fn ensure_queue(&mut self, myself: &ActorRef<TenantMsg>, department: DepartmentId) {
-        if self.children.contains_key(&department) || !self.link.has_department(department) {
-            return;
-        }
-        self.begin_queue(myself, department, self.served_until, None, Duration::ZERO);
-    }
-
-    /// Starts a life of a queue in a task of its own; it says so by `QueueStarted`, or the task by `QueueFailed`.
-    fn begin_queue(
-        &mut self,
-        myself: &ActorRef<TenantMsg>,
-        department: DepartmentId,
-        served_until: Option<Timestamp>,
-        condemned: Option<CallId>,
-        pause: Duration,
-    ) {
-        if self.starting.contains_key(&department) {
-            return;
-        }
-        let incarnation = self.shared.next_incarnation();
-        self.starting.insert(department, incarnation);
-        let args = queue::Args {
-            shared: self.shared.clone(),
-            link: self.link.clone(),
-            department,
-            incarnation,
-            tenant_actor: myself.clone(),
-            day_start: self.day_start,
-            served_until,
-            condemned,
-        };
-        let (shared, tenant, myself) = (self.shared.clone(), self.tenant, myself.clone());
-        tokio::spawn(async move {
-            tokio::time::sleep(pause).await;
-            // What the life before wrote is committed or refused before the next one reads.
-            shared.persistence.flush(tenant).await;
-            if let Err(error) = Actor::spawn_linked(None, QueueActor, args, myself.get_cell()).await {
-                tracing::warn!(%tenant, %department, %error, "a queue could not start; trying again");
-                let _ = myself.cast(TenantMsg::QueueFailed { department, incarnation, served_until });
-            }
-        });
-    }
-
-    /// A queue died: its slots are free, and a new life starts from the settled record.
-    fn lost(&mut self, myself: &ActorRef<TenantMsg>, id: ActorId, failed: bool) {
-        let Some((department, incarnation)) =
-            self.children.iter().find(|(_, child)| child.id == id).map(|(d, child)| (*d, child.incarnation))
-        else {
-            return;
-        };
-        self.children.remove(&department);
-        self.link.publish_queue(department, None);
-        self.apply(myself, Command::QueueStopped { department, incarnation }, None);
-        if failed {
-            let now = self.shared.clock.now();
-            self.restart(myself, department, Some(now));
-        }
-    }
-
-    /// Starts the next life of a queue that failed, without the call that was touched before each of three failures.
-    fn restart(&mut self, myself: &ActorRef<TenantMsg>, department: DepartmentId, served_until: Option<Timestamp>) {
-        metrics::counter!("vez_queue_restarts_total").increment(1);
-        let now = self.shared.clock.now();
-        let panics = self.panics.entry(department).or_default();
-        panics.push_back(now);
-        while panics.front().is_some_and(|at| at.plus_seconds(PANICS_WITHIN_SECONDS) < now) {
-            panics.pop_front();
-        }
-        let again = panics.len() > 1;
-        let condemned = if panics.len() >= PANICS_MAX {
-            panics.clear();
-            self.link.touched(department)
-        } else {
-            None
-        };
-        let pause = if again { RESTART_PAUSE } else { Duration::ZERO };
-        self.begin_queue(myself, department, served_until, condemned, pause);
     }
 
     /// At the company's midnight every count of the day starts anew.

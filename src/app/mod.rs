@@ -19,9 +19,10 @@ use crate::actors::health::{Health, StorageHealth};
 use crate::actors::persistence::Persistence;
 use crate::actors::{Probes, System};
 use crate::auth::{Passwords, Tokens};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
+use crate::domain::rules::Rules;
 use crate::http::state::{AppState, Readiness};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
@@ -125,6 +126,7 @@ impl App {
             health: health.clone(),
             epoch: database.epoch(),
             served_until: database.served_until(),
+            rules: rules(&config.queue),
             probes,
         })
         .await?;
@@ -301,5 +303,31 @@ impl Unfinished {
             serving: self.serving,
             background: self.background,
         }
+    }
+}
+
+/// The numbers of the rules, as configured.
+fn rules(config: &config::QueueDefaults) -> Rules {
+    Rules {
+        start_timeout_seconds: u64::from(config.start_timeout_seconds),
+        join_presence_seconds: u64::from(config.join_presence_seconds),
+        poll_presence_seconds: u64::from(config.poll_presence_seconds),
+        agent_lease_seconds: u64::from(config.agent_lease_seconds),
+        assigned_return_seconds: u64::from(config.assigned_return_seconds),
+        active_return_seconds: u64::from(config.active_return_seconds),
+        exclusion_seconds: u64::from(config.exclusion_seconds),
+        exclusion_alone_seconds: u64::from(config.exclusion_alone_seconds),
+        missed_offers_max: u8::try_from(config.missed_offers_max).unwrap_or(u8::MAX),
+        pick_timeout_seconds: u64::from(config.pick_timeout_seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_settings_default_to_the_rules_own_numbers() {
+        assert_eq!(rules(&config::QueueDefaults::default()), Rules::default());
     }
 }

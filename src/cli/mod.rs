@@ -21,7 +21,7 @@ use crate::domain::role::Role;
     about = "A live call queue: customers wait in line, agents are pushed the next one.",
     long_about = "A live call queue: customers open a link and wait in line, agents are pushed the next one.\n\n\
         One program and one Postgres. Without DATABASE_URL, vez runs a private Postgres inside its data folder.",
-    after_help = "Try it: `vez demo`, then open what it prints.\n\
+    after_help = "Try it: `vez demo`, then run what it prints.\n\
         Every option is also a variable: --port is VEZ_PORT. Logs: VEZ_LOG=vez=debug.",
     propagate_version = true,
     subcommand_required = true,
@@ -44,8 +44,8 @@ pub enum Command {
     /// Serve a ready-made company, to try everything out.
     ///
     /// The first start makes the company `demo`: three departments, attendants, a supervisor, a manager, links that can
-    /// be used again and again. Later starts keep it and everything that happened. What to open is printed, and written
-    /// to demo.json in the data folder for scripts.
+    /// be used again and again. Later starts keep it and everything that happened. Who can log in and a line to try are
+    /// printed; everything is written to demo.json in the data folder for scripts.
     Demo(Demo),
     /// Bring the database up to date, then exit; `serve` does this by itself.
     Migrate(Migrate),
@@ -96,6 +96,8 @@ pub struct Migrate {
 #[derive(Debug, Subcommand)]
 pub enum TenantCommand {
     /// Make a company.
+    ///
+    /// With the private Postgres, stop the server first; with DATABASE_URL this works beside it.
     Create(TenantCreate),
 }
 
@@ -109,7 +111,7 @@ pub struct TenantCreate {
     /// Its name as people read it.
     #[arg(long)]
     pub name: String,
-    /// What it pays for; decides limits and features.
+    /// What it pays for: free, basic, advanced, professional or enterprise; decides how many calls run at once.
     #[arg(long, default_value = "enterprise")]
     pub plan: String,
     /// Its time zone; "today" begins at its midnight.
@@ -124,6 +126,8 @@ pub struct TenantCreate {
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
     /// Make somebody who can log in.
+    ///
+    /// With the private Postgres, stop the server first; with DATABASE_URL this works beside it.
     Create(UserCreate),
 }
 

@@ -8,13 +8,13 @@ use super::on_or_off;
 #[derive(Clone, Debug, PartialEq, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Rate limits of logging in and of the public endpoints: on or off.
+    /// Rate limits of logging in, of the public endpoints and of sockets' messages: on or off.
     ///
     /// Off is for load tests on a closed network.
     #[arg(long, env = "VEZ_RATE_LIMIT", value_name = "on|off", default_value = "on",
           value_parser = on_or_off, action = clap::ArgAction::Set)]
     pub rate_limit: bool,
-    /// Attempts to log in, per minute and address.
+    /// Attempts to log in, per minute, account and address; one address may make twelve times as many for all accounts.
     #[arg(long, env = "VEZ_AUTH_PER_MINUTE", value_name = "N", default_value_t = Self::AUTH_PER_MINUTE)]
     pub auth_per_minute: u32,
     /// Requests to the public call endpoints, per minute and address.

@@ -79,13 +79,13 @@ mod tests {
             "--port=4100",
             "--origins=https://a.example,https://b.example",
             "--rate-limit=off",
-            "--offer-timeout-seconds=9",
+            "--start-timeout-seconds=9",
         ]);
         let config = line.map(|line| line.config).unwrap_or_else(|error| unreachable!("{error}"));
         assert_eq!(config.server.port, 4100);
         assert_eq!(config.server.origins, ["https://a.example", "https://b.example"]);
         assert!(!config.limits.rate_limit);
-        assert_eq!(config.queue.offer_timeout_seconds, 9);
+        assert_eq!(config.queue.start_timeout_seconds, 9);
     }
 
     #[test]

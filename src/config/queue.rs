@@ -1,24 +1,12 @@
 //! The times of the queue.
 //!
-//! Owns: the server-wide defaults of every deadline that the rules of the queue name. Departments override those whose
-//! help says so. Must not: know what the deadlines do; `queue` and `roster` read them as plain numbers.
+//! Owns: the deadlines of the rules of the queue that hold for the whole server; a department's own are its settings, set
+//! by the API. Must not: know what the deadlines do; `queue` and `roster` read them as plain numbers.
 
 /// The queue.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
 #[command(next_help_heading = "Queue")]
 pub struct QueueDefaults {
-    /// Time an agent has to accept an offer. A department may set its own.
-    #[arg(long, env = "VEZ_OFFER_TIMEOUT_SECONDS", value_name = "SECONDS", default_value_t = Self::OFFER_TIMEOUT_SECONDS)]
-    pub offer_timeout_seconds: u32,
-    /// Time after a call before the next offer. A department may set its own.
-    #[arg(long, env = "VEZ_WRAP_UP_SECONDS", value_name = "SECONDS", default_value_t = Self::WRAP_UP_SECONDS)]
-    pub wrap_up_seconds: u32,
-    /// Time a customer who lost the connection keeps the place. A department may set its own.
-    #[arg(long, env = "VEZ_RECONNECT_GRACE_SECONDS", value_name = "SECONDS", default_value_t = Self::RECONNECT_GRACE_SECONDS)]
-    pub reconnect_grace_seconds: u32,
-    /// How much earlier one step of priority counts. A department may set its own.
-    #[arg(long, env = "VEZ_PRIORITY_STEP_SECONDS", value_name = "SECONDS", default_value_t = Self::PRIORITY_STEP_SECONDS)]
-    pub priority_step_seconds: u32,
     /// Time between accepting a call and starting it; then it goes back to its place.
     #[arg(long, env = "VEZ_START_TIMEOUT_SECONDS", value_name = "SECONDS", default_value_t = Self::START_TIMEOUT_SECONDS)]
     pub start_timeout_seconds: u32,
@@ -55,20 +43,9 @@ pub struct QueueDefaults {
     /// Time between pings to customers' sockets.
     #[arg(long, env = "VEZ_CUSTOMER_PING_SECONDS", value_name = "SECONDS", default_value_t = Self::CUSTOMER_PING_SECONDS)]
     pub customer_ping_seconds: u32,
-    /// How long after its end a call can be rated, in hours.
-    #[arg(long, env = "VEZ_RATING_OPEN_HOURS", value_name = "HOURS", default_value_t = Self::RATING_OPEN_HOURS)]
-    pub rating_open_hours: u32,
 }
 
 impl QueueDefaults {
-    /// Long enough to look up and click, short enough for the one who waits.
-    pub const OFFER_TIMEOUT_SECONDS: u32 = 20;
-    /// Time to write a note.
-    pub const WRAP_UP_SECONDS: u32 = 15;
-    /// A change of network or a reload takes seconds; a lift takes a minute.
-    pub const RECONNECT_GRACE_SECONDS: u32 = 60;
-    /// With ten priorities nobody is overtaken by anyone who came ten minutes later.
-    pub const PRIORITY_STEP_SECONDS: u32 = 60;
     /// Opening the camera and reading the name.
     pub const START_TIMEOUT_SECONDS: u32 = 60;
     /// A page needs this long at most to open its socket.
@@ -93,17 +70,11 @@ impl QueueDefaults {
     pub const AGENT_PING_SECONDS: u32 = 10;
     /// Phones pay for each wake-up, so half as often as agents.
     pub const CUSTOMER_PING_SECONDS: u32 = 20;
-    /// Until the next day, and as long as the call's own token lives.
-    pub const RATING_OPEN_HOURS: u32 = 24;
 }
 
 impl Default for QueueDefaults {
     fn default() -> Self {
         Self {
-            offer_timeout_seconds: Self::OFFER_TIMEOUT_SECONDS,
-            wrap_up_seconds: Self::WRAP_UP_SECONDS,
-            reconnect_grace_seconds: Self::RECONNECT_GRACE_SECONDS,
-            priority_step_seconds: Self::PRIORITY_STEP_SECONDS,
             start_timeout_seconds: Self::START_TIMEOUT_SECONDS,
             join_presence_seconds: Self::JOIN_PRESENCE_SECONDS,
             poll_presence_seconds: Self::POLL_PRESENCE_SECONDS,
@@ -116,7 +87,6 @@ impl Default for QueueDefaults {
             pick_timeout_seconds: Self::PICK_TIMEOUT_SECONDS,
             agent_ping_seconds: Self::AGENT_PING_SECONDS,
             customer_ping_seconds: Self::CUSTOMER_PING_SECONDS,
-            rating_open_hours: Self::RATING_OPEN_HOURS,
         }
     }
 }

@@ -16,7 +16,7 @@ pub struct Server {
     pub port: u16,
     /// The address people see, when a proxy stands in front (https://queue.example.com).
     ///
-    /// Links in answers and messages start with it. Without it, links name the address listened on.
+    /// Links in answers start with it. Without it they start with the address the request came to (its Host header).
     #[arg(long, env = "VEZ_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// Web origins that may open sockets and call the API from a browser, separated by commas.

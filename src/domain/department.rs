@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ids::DepartmentId;
+use super::rules::Rules;
 
 /// How the roster chooses among several agents who are free for a department.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,6 +59,8 @@ pub struct Settings {
     pub wrap_up_seconds: u32,
     pub reconnect_grace_seconds: u32,
     pub routing_strategy: RoutingStrategy,
+    /// The server's own numbers, the same for every department.
+    pub rules: Rules,
 }
 
 impl Settings {
@@ -73,6 +76,7 @@ impl Settings {
             wrap_up_seconds: 15,
             reconnect_grace_seconds: 60,
             routing_strategy: RoutingStrategy::LongestIdle,
+            rules: Rules::default(),
         }
     }
 }

@@ -19,3 +19,4 @@ pub mod department;
 pub mod ids;
 pub mod record;
 pub mod role;
+pub mod rules;

@@ -9,18 +9,10 @@ use super::apply::Reply;
 use super::effect::Effect;
 use super::event::{ReturnReason, Said, Settled};
 use super::exchange::{ToRoster, WithdrawReason};
-use super::offer::EXCLUSION_SECONDS;
 use super::rejection::Rejection;
 use super::state::Queue;
 use crate::domain::call::{CallSnapshot, EndReason, OfferOutcome, Phase};
 use crate::domain::ids::{CallId, GrantId, UserId};
-
-/// An assigned call must be started within this (RULES.md, "Status, phase, end").
-pub const START_SECONDS: u64 = 60;
-/// After the loss of the agent's lease an assigned call goes back after this.
-pub const ASSIGNED_AGENT_GRACE_SECONDS: u64 = 15;
-/// And an active one after this.
-pub const ACTIVE_AGENT_GRACE_SECONDS: u64 = 120;
 
 /// Whether a call in `from` may ever be in `to` next.
 pub const fn can_become(from: Phase, to: Phase) -> bool {
@@ -139,7 +131,7 @@ impl Queue {
             call.wait_from = now;
         }
         if let Some((user, grant)) = had {
-            self.exclude(id, user, EXCLUSION_SECONDS);
+            self.exclude(id, user, self.settings.rules.exclusion_seconds);
             self.grants.remove(&grant);
         }
         self.reindex(id);
@@ -166,8 +158,8 @@ impl Queue {
         let Some(id) = self.grants.get(&grant).copied() else { return };
         let Some(call) = self.calls.get_mut(&id) else { return };
         let seconds = match call.snapshot.phase {
-            Phase::Assigned => ASSIGNED_AGENT_GRACE_SECONDS,
-            Phase::Active => ACTIVE_AGENT_GRACE_SECONDS,
+            Phase::Assigned => self.settings.rules.assigned_return_seconds,
+            Phase::Active => self.settings.rules.active_return_seconds,
             _ => return,
         };
         if call.agent_lost_until.is_some() {

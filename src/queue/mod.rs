@@ -49,3 +49,6 @@ pub use command::{Command, NewCall, Party};
 pub use effect::Effect;
 pub use rejection::Rejection;
 pub use state::Queue;
+
+#[cfg(test)]
+pub(crate) mod tests;

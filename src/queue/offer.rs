@@ -14,12 +14,6 @@ use super::state::{Pick, Queue, Standing};
 use crate::domain::call::{CallSnapshot, Exclusion, LastOffer, OfferOutcome, Phase, Rank, Requirements};
 use crate::domain::ids::{CallId, GrantId, PickId, UserId};
 
-/// An agent who declined or missed a call is not offered it for so long (RULES.md, "Demand, grants, offers", 5).
-pub const EXCLUSION_SECONDS: u64 = 30;
-/// The same when nobody else may take it.
-pub const EXCLUSION_ALONE_SECONDS: u64 = 5;
-/// A hand-pick is a demand for one named agent with this deadline.
-pub const PICK_SECONDS: u64 = 2;
 /// Hand-picks of one call at once: more agents than this grabbing one customer is a mistake, not a workload.
 const PICKS_MAX: usize = 8;
 /// Exclusions of one call kept: one per agent who refused it within half a minute; the oldest is forgotten first.
@@ -159,7 +153,7 @@ impl Queue {
 
     /// Gives the call to an agent whose slot is granted; the line loses it, every other claim on it is answered.
     fn assign(&mut self, id: CallId, grant: GrantId, user: UserId, name: Arc<str>, data: Value) -> Arc<CallSnapshot> {
-        let start_by = self.now.plus_seconds(super::lifecycle::START_SECONDS);
+        let start_by = self.now.plus_seconds(self.settings.rules.start_timeout_seconds);
         let now = self.now;
         if let Some(call) = self.calls.get_mut(&id) {
             call.snapshot.phase = Phase::Assigned;
@@ -216,7 +210,8 @@ impl Queue {
         let alone = self.calls.get(&id).and_then(|c| c.offer.as_ref()).is_some_and(|offer| offer.alone);
         let user = self.calls.get(&id).and_then(|c| c.offer.as_ref()).map(|offer| offer.user);
         if let Some(user) = user {
-            self.exclude(id, user, if alone { EXCLUSION_ALONE_SECONDS } else { EXCLUSION_SECONDS });
+            let rules = self.settings.rules;
+            self.exclude(id, user, if alone { rules.exclusion_alone_seconds } else { rules.exclusion_seconds });
         }
         self.end_offer(id, outcome, returned, None);
     }
@@ -296,7 +291,7 @@ impl Queue {
         if call.picks.len() >= PICKS_MAX {
             return Err(Rejection::TooManyPicks);
         }
-        let until = self.now.plus_seconds(PICK_SECONDS);
+        let until = self.now.plus_seconds(self.settings.rules.pick_timeout_seconds);
         if let Some(call) = self.calls.get_mut(&id) {
             call.picks.push(Pick { id: pick, user, by, until });
         }
@@ -309,8 +304,10 @@ impl Queue {
     fn take_pick_grant(&mut self, pick: PickId, grant: Grant) {
         let found = self.picks.get(&pick).copied().filter(|_| !self.is_frozen());
         let Some(id) = found else {
-            // The pick is over, but what goes back must not say that nobody here waits for this agent.
-            let rank = self.best_for(grant.user, &grant.skills).map(|(rank, _)| rank);
+            // The pick is over, but what goes back must not say that nobody here waits for this agent; while frozen nobody
+            // does, and the thaw tells anew.
+            let best = if self.is_frozen() { None } else { self.best_for(grant.user, &grant.skills) };
+            let rank = best.map(|(rank, _)| rank);
             return self.hand_back(grant.grant, rank);
         };
         let by = self.calls.get(&id).and_then(|c| c.picks.iter().find(|p| p.id == pick)).map(|p| p.by);

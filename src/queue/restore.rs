@@ -2,7 +2,6 @@
 
 use super::effect::Effect;
 use super::exchange::{HeldGrant, ToRoster};
-use super::lifecycle::{ASSIGNED_AGENT_GRACE_SECONDS, START_SECONDS};
 use super::state::{Call, Queue};
 use crate::domain::call::{CallSnapshot, Phase};
 use crate::domain::clock::Timestamp;
@@ -58,8 +57,13 @@ impl Queue {
                 (call.snapshot.phase, call.snapshot.grant_id, call.snapshot.user_id)
             {
                 if call.snapshot.phase == Phase::Assigned {
-                    let at = call.snapshot.assigned_at.unwrap_or(now).plus_seconds(START_SECONDS) + gap;
-                    call.start_by = Some(at.max(now.plus_seconds(ASSIGNED_AGENT_GRACE_SECONDS)));
+                    let at = call
+                        .snapshot
+                        .assigned_at
+                        .unwrap_or(now)
+                        .plus_seconds(queue.settings.rules.start_timeout_seconds)
+                        + gap;
+                    call.start_by = Some(at.max(now.plus_seconds(queue.settings.rules.assigned_return_seconds)));
                 }
                 queue.grants.insert(grant, id);
                 held.push(HeldGrant { grant, user, call: id });

@@ -6,9 +6,7 @@ use std::time::Duration;
 use super::effect::Effect;
 use super::event::ReturnReason;
 use super::exchange::{Demand, DemandSet, ToRoster, WithdrawReason};
-use super::lifecycle::{ACTIVE_AGENT_GRACE_SECONDS, ASSIGNED_AGENT_GRACE_SECONDS};
 use super::state::Queue;
-use super::waiting::POLL_PRESENT_SECONDS;
 use crate::domain::call::{EndReason, OfferOutcome, Phase};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::CallId;
@@ -112,20 +110,21 @@ impl Queue {
     pub(super) fn thaw(&mut self) {
         let Some(since) = self.frozen_since.take() else { return };
         let gap = self.now.since(since);
+        let rules = self.settings.rules;
         let grace = u64::from(self.settings.reconnect_grace_seconds);
         let now = self.now;
         let ids: Vec<CallId> = self.calls.keys().copied().collect();
         for id in ids {
             if let Some(call) = self.calls.get_mut(&id) {
                 // Polls go on during an outage, so a sign of life lasts from then, not from before it.
-                call.present_until = (call.present_until + gap).min(now.plus_seconds(POLL_PRESENT_SECONDS));
+                call.present_until = (call.present_until + gap).min(now.plus_seconds(rules.poll_presence_seconds));
                 call.wait_from = call.wait_from + gap;
                 call.grace_until = call.grace_until.map(|_| now.plus_seconds(grace));
-                call.start_by = call.start_by.map(|at| (at + gap).max(now.plus_seconds(ASSIGNED_AGENT_GRACE_SECONDS)));
+                call.start_by = call.start_by.map(|at| (at + gap).max(now.plus_seconds(rules.assigned_return_seconds)));
                 call.agent_lost_until = call.agent_lost_until.map(|_| {
                     now.plus_seconds(match call.snapshot.phase {
-                        Phase::Active => ACTIVE_AGENT_GRACE_SECONDS,
-                        _ => ASSIGNED_AGENT_GRACE_SECONDS,
+                        Phase::Active => rules.active_return_seconds,
+                        _ => rules.assigned_return_seconds,
                     })
                 });
                 for exclusion in &mut call.snapshot.exclusions {

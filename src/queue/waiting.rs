@@ -17,10 +17,6 @@ use crate::domain::department::{QUEUE_SIZE_MAX, Settings};
 use crate::domain::ids::{CallId, DeviceId, LinkId, UserId};
 use crate::domain::record::{Entry, RecordEvent};
 
-/// A join counts as present for so long without a device (RULES.md, "Customers: presence").
-pub const JOIN_PRESENT_SECONDS: u64 = 10;
-/// A status poll keeps the customer present for so long.
-pub const POLL_PRESENT_SECONDS: u64 = 30;
 /// `leave` asks for another agent while the present one is away, else it gives the place up. Sent again within this (a
 /// retry, a second tap), the same wish must not cost the place it just kept.
 pub const LEAVE_AGAIN_SECONDS: u64 = 5;
@@ -76,7 +72,7 @@ impl Queue {
         if let (Some(link), Some(key)) = (snapshot.link_id, &snapshot.join_key) {
             self.join_keys.insert((link, key.clone()), id);
         }
-        let present_until = self.now.plus_seconds(JOIN_PRESENT_SECONDS);
+        let present_until = self.now.plus_seconds(self.settings.rules.join_presence_seconds);
         self.calls.insert(id, Box::new(Call::new(snapshot, present_until, self.now)));
         self.reindex(id);
         let event =
@@ -102,7 +98,7 @@ impl Queue {
             Some(call) => Arc::new(call.snapshot.clone()),
             None => return Reply::Done,
         };
-        self.seen(id, JOIN_PRESENT_SECONDS);
+        self.seen(id, self.settings.rules.join_presence_seconds);
         Reply::Joined { call, position, queue_size: self.line.len(), estimate, resumed: true }
     }
 
@@ -129,7 +125,7 @@ impl Queue {
     pub(super) fn poll(&mut self, id: CallId) -> Result<Reply, Rejection> {
         let call = self.calls.get_mut(&id).ok_or(Rejection::UnknownCall)?;
         call.snapshot.connected = true;
-        self.seen(id, POLL_PRESENT_SECONDS);
+        self.seen(id, self.settings.rules.poll_presence_seconds);
         Ok(Reply::Done)
     }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::effect::{Applied, Command, Effect, NewGrant, Outcome, Reply, Said, StatusCause, StatusChanged, Supervisor};
-use super::state::{Agent, CAPACITY_MAX, Desk, LEASE_SECONDS, Lease, Profile, Roster, Slot};
+use super::state::{Agent, CAPACITY_MAX, Desk, Lease, Profile, Roster, Slot};
 use crate::domain::agent::{AgentStatus, Intent, WrapUp};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::RoutingStrategy;
@@ -203,7 +203,7 @@ impl Roster {
     }
 
     fn detach(&mut self, user: UserId, device: DeviceId) {
-        let until = self.now.plus_seconds(LEASE_SECONDS);
+        let until = self.now.plus_seconds(self.rules.agent_lease_seconds);
         let Some(agent) = self.agents.get_mut(&user) else { return };
         agent.devices.retain(|known| *known != device);
         if agent.devices.is_empty() && agent.lease == Lease::Held {
@@ -274,7 +274,7 @@ impl Roster {
     fn thaw(&mut self) {
         let Some(since) = self.frozen_since.take() else { return };
         let gap = self.now.since(since);
-        let lease_floor = self.now.plus_seconds(LEASE_SECONDS);
+        let lease_floor = self.now.plus_seconds(self.rules.agent_lease_seconds);
         let users: Vec<UserId> = self.agents.keys().copied().collect();
         for user in users {
             if let Some(agent) = self.agents.get_mut(&user) {

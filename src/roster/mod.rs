@@ -10,12 +10,14 @@
 //! | file | holds |
 //! |---|---|
 //! | `effect` | commands, effects, and what is said to agents |
-//! | `state` | the five facts and every index over them |
+//! | `agent` | the five facts, and what is derived from them |
+//! | `state` | the agents, what is known of each queue, every index over them |
 //! | `apply` | the dispatch; commands of agents and supervisors |
 //! | `slots` | what queues say: demand, offers, outcomes, restarts |
 //! | `choosing` | what happens after every command: deadlines, matching, news |
 //! | `restore`, `invariants` | coming back from the record; what always holds |
 
+mod agent;
 pub mod apply;
 mod choosing;
 pub mod effect;
@@ -26,3 +28,6 @@ pub mod state;
 
 pub use effect::{Applied, Command, Effect, Reply};
 pub use state::Roster;
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! Owns how a roster comes back from the record: every agent as he was, without a click of his.
 
 use super::effect::{Effect, RestoredAgent, RestoredCall, overruled};
-use super::state::{Agent, Desk, LEASE_SECONDS, Lease, Roster, Slot};
+use super::state::{Agent, Desk, Lease, Roster, Slot};
 use crate::domain::agent::{AgentStatus, IdleClock};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::RoutingStrategy;
 use crate::domain::ids::DepartmentId;
+use crate::domain::rules::Rules;
 
 impl Roster {
     /// Rebuilds a tenant's roster. Slots of running calls are spent from the start; each queue confirms or frees them when
@@ -15,11 +16,13 @@ impl Roster {
         departments: impl IntoIterator<Item = (DepartmentId, RoutingStrategy)>,
         agents: impl IntoIterator<Item = RestoredAgent>,
         concurrent_calls_max: Option<u32>,
+        rules: Rules,
         served_until: Option<Timestamp>,
         now: Timestamp,
     ) -> (Roster, Vec<Effect>) {
         let gap = served_until.map(|until| now.since(until)).unwrap_or_default();
         let mut roster = Roster::new(now, concurrent_calls_max);
+        roster.rules = rules;
         for (department, strategy) in departments {
             roster.desks.insert(department, Desk::new(strategy));
         }
@@ -42,7 +45,7 @@ impl Roster {
                 agent.idle = IdleClock::Stopped { elapsed_micros: snapshot.idle.elapsed_micros(until) };
                 if snapshot.leased {
                     agent.bound = true;
-                    agent.lease = Lease::Missing { until: now.plus_seconds(LEASE_SECONDS) };
+                    agent.lease = Lease::Missing { until: now.plus_seconds(roster.rules.agent_lease_seconds) };
                     if agent.intent.status == AgentStatus::Available {
                         agent.resume_idle_clock(now);
                     }

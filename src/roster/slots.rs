@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::apply::agent_event;
 use super::effect::{Effect, NewGrant, OfferEnd, PickRequest, Said, StatusCause, StatusChanged};
-use super::state::{Lease, MISSES_MAX, Roster, Slot};
+use super::state::{Lease, Roster, Slot};
 use crate::domain::agent::{Held, HeldCause};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, GrantId, UserId};
@@ -121,9 +121,9 @@ impl Roster {
     }
 
     fn hold_if_missing(&mut self, user: UserId) {
-        let now = self.now;
+        let (now, misses_max) = (self.now, self.rules.missed_offers_max);
         let Some(agent) = self.agents.get_mut(&user) else { return };
-        if agent.misses >= MISSES_MAX && agent.held.is_none() {
+        if agent.misses >= misses_max && agent.held.is_none() {
             agent.held = Some(Held { cause: HeldCause::MissedOffers, since: now });
             let event = agent_event("agent_held", now, user, json!({ "cause": HeldCause::MissedOffers }));
             self.record(user, vec![event], Some(StatusChanged { user, cause: StatusCause::MissedOffers }));

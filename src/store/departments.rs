@@ -50,6 +50,8 @@ impl Department {
             wrap_up_seconds: self.wrap_up_seconds,
             reconnect_grace_seconds: self.reconnect_grace_seconds,
             routing_strategy: self.routing_strategy,
+            // The server's, which are not stored: whoever starts the queue puts its own in.
+            rules: Default::default(),
         }
     }
 }

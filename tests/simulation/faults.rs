@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use vez::domain::call::Phase;
 use vez::domain::ids::DepartmentId;
+use vez::domain::rules::Rules;
 use vez::queue::Queue;
 use vez::queue::restore::Restored;
 use vez::queue::view::{Today, View};
@@ -275,7 +276,7 @@ impl World {
             })
             .collect();
         let departments: Vec<_> = this.departments.iter().map(|(id, (s, _))| (*id, s.routing_strategy)).collect();
-        let (roster, effects) = Roster::restore(departments, agents, this.plan, served_until, now);
+        let (roster, effects) = Roster::restore(departments, agents, this.plan, Rules::default(), served_until, now);
         // Joins that were lost promised nothing.
         this.books.forget_lost_joins(this.store.last_join);
         this.books.forget_slots(&roster);

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "a failing seed prints its trace and how to repeat it")]
 
+mod books;
 mod checks;
 mod clients;
 mod dice;

@@ -208,6 +208,8 @@ impl World {
             }
             self.pass(Duration::from_secs(5))?;
         }
+        // News of the last outage's end come to everybody.
+        self.pass(Duration::from_secs(2))?;
         ensure(self.up && !self.storage_away, "the_server_comes_back", || "still down after the last fault".into())?;
         for tenant in 0..self.tenants.len() {
             let users: Vec<UserId> = self.tenants[tenant].agents.keys().copied().collect();

@@ -11,7 +11,8 @@ use vez::domain::ids::{DepartmentId, LinkId, UserId};
 use vez::queue::exchange::{Envelope, ToQueue, ToRoster};
 use vez::roster::state::Profile;
 
-use crate::checks::{Books, Broken};
+use crate::books::Books;
+use crate::checks::Broken;
 use crate::clients::{AgentTruth, ClientAct, Customers, Request};
 use crate::dice::Dice;
 use crate::model::Store;

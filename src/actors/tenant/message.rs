@@ -1,0 +1,109 @@
+//! Owns what can be said to a tenant, and what one is started with.
+
+use std::sync::Arc;
+
+use ractor::ActorRef;
+use tokio::sync::oneshot;
+
+use super::super::directory::{Shared, TenantLink};
+use super::super::error::CallError;
+use super::super::persistence::Settlement;
+use super::super::queue::{QueueMsg, ReplyPort};
+use super::super::wire::{ActiveCall, DashboardState, DepartmentFigures, NotificationState, PresenceState};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{CallId, DepartmentId, GrantId, UserId};
+use crate::queue::exchange::{Envelope, ToRoster};
+use crate::queue::view::Today;
+use crate::roster::effect::RestoredAgent;
+use crate::roster::{Command, Reply};
+
+/// Where the answer to a roster command goes.
+pub(in crate::actors) type RosterReplyPort = oneshot::Sender<Result<Reply, CallError>>;
+
+/// What an agent does with an offer.
+#[derive(Clone, Copy, Debug)]
+pub enum Decision {
+    Accept,
+    Decline,
+}
+
+/// Messages of one tenant.
+#[derive(Debug)]
+pub enum TenantMsg {
+    Command {
+        command: Command,
+        reply: Option<RosterReplyPort>,
+    },
+    /// An agent answers an offer; the tenant knows which queue made it.
+    Offer {
+        grant: GrantId,
+        user: UserId,
+        decision: Decision,
+        reply: ReplyPort,
+    },
+    FromQueue {
+        department: DepartmentId,
+        envelopes: Vec<Envelope<ToRoster>>,
+    },
+    QueueStarted {
+        department: DepartmentId,
+        incarnation: u64,
+        actor: ActorRef<QueueMsg>,
+    },
+    EnsureQueue {
+        department: DepartmentId,
+    },
+    /// A life of a queue could not start.
+    QueueFailed {
+        department: DepartmentId,
+        incarnation: u64,
+        served_until: Option<Timestamp>,
+    },
+    /// A department was made or changed.
+    Department {
+        settings: crate::domain::department::Settings,
+    },
+    Settlement(Settlement),
+    /// The record refused a queue's writes: the whole tenant restarts from it.
+    Refused,
+    Restart,
+    Timer(u64),
+    Storage {
+        away: bool,
+    },
+    /// What a call of an agent looks like now, or that it is over.
+    CallView {
+        call: CallId,
+        view: Option<ActiveCall>,
+    },
+    Figures {
+        figures: DepartmentFigures,
+        active: u32,
+        today: Today,
+    },
+    Notification {
+        user: UserId,
+        reply: oneshot::Sender<Option<NotificationState>>,
+    },
+    Presence {
+        department: DepartmentId,
+        reply: oneshot::Sender<PresenceState>,
+    },
+    Dashboard(oneshot::Sender<DashboardState>),
+    IsIdle(oneshot::Sender<bool>),
+}
+
+/// What a tenant is started with.
+pub(in crate::actors) struct Args {
+    pub shared: Arc<Shared>,
+    pub link: Arc<TenantLink>,
+    pub incarnation: u64,
+    pub time_zone: chrono_tz::Tz,
+    pub concurrent_calls_max: Option<u32>,
+    pub departments: Vec<crate::domain::department::Settings>,
+    pub agents: Vec<RestoredAgent>,
+    /// Departments that have open calls: their queues start at once.
+    pub open: Vec<DepartmentId>,
+    /// Since when nobody served this tenant.
+    pub served_until: Option<Timestamp>,
+}

@@ -1,0 +1,420 @@
+//! Owns what the checks remember between commands: offers and their outcomes, what was acknowledged, how long each
+//! department was served. It looks at every command of a queue before and after, and at every reply.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use vez::domain::call::{EndReason, Phase, Rank};
+use vez::domain::clock::Timestamp;
+use vez::domain::ids::{CallId, DepartmentId, GrantId, UserId};
+use vez::queue::event::{ReturnReason, Said, Settled};
+use vez::queue::exchange::{ToQueue, ToRoster};
+use vez::queue::{Applied, Command, Effect, Queue, Reply};
+
+use crate::checks::{Broken, ensure, same_call};
+use crate::clients::{Asked, Request};
+use crate::shells::{Answer, DeskState};
+use crate::world::{GRACE_SECONDS_MIN, MAX_WAIT_SECONDS_MIN, World};
+
+/// What one offer has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Standing,
+    Over,
+}
+
+#[derive(Clone, Debug)]
+pub struct Offered {
+    department: DepartmentId,
+    pub fate: Fate,
+    /// Who stood before the call without an offer when it was made, and the reasons that were true of each.
+    passed: Vec<(CallId, &'static str)>,
+}
+
+/// What the checks remember of one tenant.
+#[derive(Debug, Default)]
+pub struct Books {
+    pub offers: BTreeMap<GrantId, Offered>,
+    /// The newest version of each call somebody was told of, and its place.
+    pub acknowledged: BTreeMap<CallId, (i64, Rank)>,
+    last_join: Timestamp,
+    numbers: BTreeSet<i64>,
+    /// How long each department was served, over all lives, in microseconds.
+    served: BTreeMap<DepartmentId, i64>,
+    /// The served time of each call's join, its last sign of life, and its restores since the join.
+    signs: BTreeMap<CallId, Sign>,
+    pub slots: BTreeMap<UserId, usize>,
+    /// The served time of each department's last change of settings.
+    configured: BTreeMap<DepartmentId, i64>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sign {
+    joined: i64,
+    seen: i64,
+    restored: i64,
+    restores: u32,
+}
+
+/// What a queue was like before a command.
+pub struct Before {
+    earlier: Vec<(Rank, CallId, &'static str)>,
+    picked: bool,
+    sign_of: Option<CallId>,
+    story: Option<String>,
+    grants: usize,
+    configures: bool,
+}
+
+/// What a roster was like before a command.
+pub struct BeforeRoster {
+    recorded: Option<(UserId, i64)>,
+}
+
+fn story(queue: &Queue) -> String {
+    let calls: BTreeMap<CallId, String> =
+        queue.open_calls().map(|call| (call.snapshot().id, format!("{call:?}"))).collect();
+    format!("{calls:?} {:?} {:?} {}", queue.demand(), queue.next_deadline(), queue.queue_size())
+}
+
+impl World {
+    /// Looks at a queue before a command.
+    pub fn before_queue(&mut self, tenant: usize, department: DepartmentId, command: &Command) -> Before {
+        let sampled = self.dice.chance(30);
+        let now = self.clock();
+        let Some(shell) = self.queue(tenant, department) else { unreachable!("asked only of living queues") };
+        let queue = &shell.queue;
+        let mut before =
+            Before { earlier: Vec::new(), picked: false, sign_of: None, story: None, grants: 0, configures: false };
+        match command {
+            Command::Roster(ToQueue::Grant(grant)) => {
+                before.grants = 1;
+                before.picked = grant.pick.is_some();
+                before.earlier = queue
+                    .open_calls()
+                    .filter(|call| call.phase() == Phase::Waiting)
+                    .map(|call| {
+                        let snapshot = call.snapshot();
+                        let excluded = snapshot
+                            .exclusions
+                            .iter()
+                            .any(|e| e.user_id == grant.user && e.until_micros > now.micros());
+                        let reason = if !call.is_present() {
+                            "away"
+                        } else if excluded {
+                            "excluded"
+                        } else if !snapshot.requirements.iter().all(|skill| grant.skills.contains(skill)) {
+                            "skill"
+                        } else {
+                            "none"
+                        };
+                        (snapshot.rank(), snapshot.id, reason)
+                    })
+                    .collect();
+            }
+            Command::Attach { call, .. } | Command::Detach { call, .. } | Command::Poll { call } => {
+                // Whoever is away already shows nothing by going once more.
+                let goes = matches!(command, Command::Detach { .. });
+                let present = queue.call(*call).is_some_and(|call| call.is_present());
+                before.sign_of = (!goes || present).then_some(*call);
+            }
+            Command::Configure(_) => before.configures = true,
+            Command::Tick | Command::Roster(_) | Command::Freeze | Command::Thaw => {}
+            _ if sampled => before.story = Some(story(queue)),
+            _ => {}
+        }
+        before
+    }
+
+    /// A rejection changes nothing.
+    pub fn after_rejection(&mut self, tenant: usize, department: DepartmentId, before: &Before) -> Result<(), Broken> {
+        if let (Some(story_before), Some(shell)) = (&before.story, self.queue(tenant, department)) {
+            let now = story(&shell.queue);
+            ensure(*story_before == now, "a_rejection_changes_nothing", || format!("{story_before}\n{now}"))?;
+        }
+        Ok(())
+    }
+
+    /// Looks at what a queue did.
+    pub fn after_queue(
+        &mut self,
+        tenant: usize,
+        department: DepartmentId,
+        before: &Before,
+        applied: &Applied,
+    ) -> Result<(), Broken> {
+        let this = &mut self.tenants[tenant];
+        let Some(DeskState::Up(shell)) = this.desks.get_mut(&department) else { return Ok(()) };
+        let books = &mut this.books;
+        let served = books.served.entry(department).or_default();
+        *served += std::mem::take(&mut shell.served);
+        let served = *served;
+        if let Some(call) = before.sign_of
+            && let Some(sign) = books.signs.get_mut(&call)
+        {
+            sign.seen = served;
+        }
+        if let Reply::Joined { call, .. } = &applied.reply
+            && let Some(sign) = books.signs.get_mut(&call.id)
+        {
+            sign.seen = served;
+        }
+        if before.configures {
+            books.configured.insert(department, served);
+        }
+        let mut demands = 0;
+        for effect in &applied.effects {
+            match effect {
+                Effect::Say(Said::Offered { call, grant, .. }) => {
+                    let rank = shell.queue.call(*call).map(|call| call.snapshot().rank());
+                    // It may have ended within the same command.
+                    let Some(rank) = rank else { continue };
+                    let earlier = before.earlier.iter().filter(|(other, ..)| *other < rank);
+                    let passed: Vec<_> = earlier.map(|(_, id, reason)| (*id, *reason)).collect();
+                    ensure(
+                        passed.iter().all(|(_, reason)| *reason != "none"),
+                        "nobody_is_passed_without_a_reason",
+                        || format!("{call:?} before {passed:?}"),
+                    )?;
+                    let offered = Offered { department, fate: Fate::Standing, passed };
+                    let known = books.offers.insert(*grant, offered);
+                    ensure(known.is_none(), "a_grant_is_offered_once", || format!("{grant:?}"))?;
+                }
+                Effect::Record { entry, settled } => {
+                    for event in &entry.events {
+                        if let Some(offer) = event.data.get("offer_id") {
+                            books.outcome(department, before, event.kind, offer, &event.data)?;
+                        }
+                    }
+                    books.change(settled, served)?;
+                }
+                Effect::Roster(ToRoster::Demand(_)) => demands += 1,
+                _ => {}
+            }
+        }
+        ensure(demands <= 1, "one_demand_per_command", || format!("{:?}", applied.effects))?;
+        ensure(before.grants == 0 || demands == 1, "a_grant_is_answered_with_a_demand", || {
+            format!("{:?}", applied.effects)
+        })
+    }
+
+    /// Looks at a queue that came back from the record.
+    pub fn after_restore(&mut self, tenant: usize, department: DepartmentId, effects: &[Effect]) -> Result<(), Broken> {
+        let Some(DeskState::Up(shell)) = self.tenants[tenant].desks.get(&department) else { return Ok(()) };
+        let ended: BTreeSet<CallId> = effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Record { settled: Settled::Ended(call), .. } => Some(call.id),
+                _ => None,
+            })
+            .collect();
+        let store = &self.tenants[tenant].store;
+        let mut count = 0;
+        for row in store.open(department) {
+            count += 1;
+            let call = shell.queue.call(row.id).map(|call| call.snapshot());
+            let same = call.is_some_and(|call| same_call(call, row) || call.version > row.version);
+            ensure(same || ended.contains(&row.id), "a_restore_is_the_record", || format!("{row:?}\n{call:?}"))?;
+        }
+        let restored = shell.queue.open_calls().count() + ended.len();
+        ensure(count == restored, "a_restore_is_the_record", || format!("{count} rows, {restored} calls"))?;
+        let mut acknowledged: Vec<(Rank, CallId)> = self.tenants[tenant]
+            .books
+            .acknowledged
+            .iter()
+            .filter(|(id, _)| store.calls.get(*id).is_some_and(|row| row.department_id == department))
+            .filter(|(id, _)| shell.queue.position(**id).is_some())
+            .map(|(id, (_, rank))| (*rank, *id))
+            .collect();
+        acknowledged.sort();
+        let positions: Vec<Option<u32>> = acknowledged.iter().map(|(_, id)| shell.queue.position(*id)).collect();
+        ensure(positions.is_sorted(), "acknowledged_places_keep_their_order", || format!("{positions:?}"))?;
+        let ids: Vec<CallId> = shell.queue.open_calls().map(|call| call.snapshot().id).collect();
+        let books = &mut self.tenants[tenant].books;
+        let served = books.served.get(&department).copied().unwrap_or(0);
+        for id in ids {
+            let sign = books.signs.entry(id).or_default();
+            sign.seen = served;
+            sign.restored = served;
+            sign.restores += 1;
+        }
+        Ok(())
+    }
+
+    /// A life of a queue is over: its time counts, its standing offers do not.
+    pub fn no_longer_served(&mut self, tenant: usize, department: DepartmentId) {
+        let now = self.clock();
+        let this = &mut self.tenants[tenant];
+        let Some(DeskState::Up(shell)) = this.desks.get_mut(&department) else { return };
+        let mut served = std::mem::take(&mut shell.served);
+        if !shell.queue.is_frozen() {
+            served += now.micros() - shell.served_at.micros();
+        }
+        *this.books.served.entry(department).or_default() += served;
+        for offer in this.books.offers.values_mut().filter(|offer| offer.department == department) {
+            offer.fate = Fate::Over;
+        }
+    }
+
+    /// A reply promises only what is in the record.
+    pub fn check_answer(&mut self, tenant: usize, request: &Request, answer: &Answer) -> Result<(), Broken> {
+        let this = &mut self.tenants[tenant];
+        let call = match answer {
+            Answer::Queue(Ok(Reply::Joined { call, .. } | Reply::Call(call))) => Some(call),
+            _ => None,
+        };
+        if let Some(call) = call {
+            let row = this.store.calls.get(&call.id);
+            let written = row.is_some_and(|row| row.version > call.version || same_call(row, call));
+            ensure(written, "acknowledged_means_recorded", || format!("{request:?}: {call:?}\nrecord: {row:?}"))?;
+            let known = this.books.acknowledged.entry(call.id).or_insert((0, call.rank()));
+            known.0 = known.0.max(call.version);
+            ensure(known.1 == call.rank(), "acknowledged_places_keep_their_order", || format!("{call:?}"))?;
+        }
+        match (&request.asked, answer) {
+            (Asked::Accept(user), Answer::Queue(Ok(Reply::Call(call)))) => {
+                ensure(call.user_id == Some(*user), "an_accepted_call_is_his", || format!("{call:?}"))?;
+            }
+            (Asked::Start(_, id), Answer::Queue(Ok(_))) => {
+                let row = this.store.calls.get(id);
+                ensure(row.is_some_and(|row| row.started_at.is_some()), "acknowledged_means_recorded", || {
+                    format!("started: {row:?}")
+                })?;
+            }
+            (Asked::Pick(user), Answer::Pick(Ok(id))) => {
+                let taken = this.store.calls.get(id).is_some_and(|row| row.version > 1);
+                ensure(taken, "acknowledged_means_recorded", || format!("picked by {user:?}: {id:?}"))?;
+            }
+            (Asked::Join(new), Answer::Queue(Ok(Reply::Joined { call, .. }))) => {
+                let mine =
+                    this.store.calls.values().filter(|row| {
+                        new.join_key.is_some() && row.join_key == new.join_key && row.phase != Phase::Ended
+                    });
+                let mine: Vec<CallId> = mine.map(|row| row.id).collect();
+                ensure(mine.len() <= 1, "one_key_is_one_open_call", || format!("{call:?} {mine:?}"))?;
+            }
+            _ => {}
+        }
+        if let Answer::Roster(Ok(_)) = answer {
+            // Versions by agent are held by `after_roster`; everything recorded before this reply is committed by now.
+            let shell = this.roster.as_ref();
+            let through = this.store.through;
+            ensure(shell.is_some() && through <= this.store.next_ticket, "acknowledged_means_recorded", String::new)?;
+        }
+        Ok(())
+    }
+
+    pub fn before_roster(&self, tenant: usize, command: &vez::roster::Command) -> BeforeRoster {
+        let user = match command {
+            vez::roster::Command::SetStatus { user, .. } | vez::roster::Command::WrapUpExtend { user, .. } => {
+                Some(*user)
+            }
+            _ => None,
+        };
+        let shell = self.tenants[tenant].roster.as_ref();
+        let recorded = user.and_then(|user| Some((user, self.version(shell?.roster.agent(user)?))));
+        BeforeRoster { recorded }
+    }
+
+    fn version(&self, agent: &vez::roster::state::Agent) -> i64 {
+        agent.snapshot(self.clock()).version
+    }
+
+    /// A change of an agent's facts that somebody asked for is written down.
+    pub fn after_roster(&mut self, tenant: usize, before: BeforeRoster) -> Result<i64, Broken> {
+        let Some((user, version)) = before.recorded else { return Ok(0) };
+        let shell = self.tenants[tenant].roster.as_ref();
+        let now = shell.and_then(|shell| shell.roster.agent(user)).map_or(0, |agent| self.version(agent));
+        ensure(now > version, "acknowledged_means_recorded", || format!("{user:?} was changed and not recorded"))?;
+        Ok(now)
+    }
+}
+
+impl Books {
+    pub fn forget_lost_joins(&mut self, last: Option<Timestamp>) {
+        self.last_join = last.unwrap_or_default();
+    }
+
+    /// What the record says an agent has, he has; only from there on his slots may not grow beyond his capacity.
+    pub fn forget_slots(&mut self, roster: &vez::roster::Roster) {
+        self.slots = roster.agents().map(|agent| (agent.profile().user_id, agent.slots().len())).collect();
+    }
+
+    fn outcome(
+        &mut self,
+        department: DepartmentId,
+        before: &Before,
+        kind: &str,
+        offer: &Value,
+        data: &Value,
+    ) -> Result<(), Broken> {
+        let Ok(grant) = serde_json::from_value::<GrantId>(offer.clone()) else {
+            return ensure(false, "events_name_their_offer", || format!("{data}"));
+        };
+        let passed = match self.offers.get_mut(&grant) {
+            Some(known) => {
+                ensure(known.fate == Fate::Standing, "one_offer_one_outcome", || format!("{kind} {data}"))?;
+                known.fate = Fate::Over;
+                known.passed.clone()
+            }
+            None => {
+                ensure(before.picked && kind == "call_assigned", "one_offer_one_outcome", || format!("{kind} {data}"))?;
+                self.offers.insert(grant, Offered { department, fate: Fate::Over, passed: Vec::new() });
+                return Ok(());
+            }
+        };
+        let listed = data["passed"]["calls"].as_array().cloned().unwrap_or_default();
+        let told: BTreeMap<CallId, String> = listed
+            .iter()
+            .filter_map(|one| {
+                let id = serde_json::from_value::<CallId>(one["call_id"].clone()).ok()?;
+                Some((id, one["reason"].as_str()?.to_string()))
+            })
+            .collect();
+        let same = told.len() == passed.len()
+            && passed.iter().all(|(id, reason)| told.get(id).is_some_and(|told| told == reason));
+        ensure(same, "every_passing_has_its_reason", || format!("{passed:?} was told as {told:?}"))
+    }
+
+    fn change(&mut self, settled: &Settled, served: i64) -> Result<(), Broken> {
+        let call = settled.call();
+        match settled {
+            Settled::Joined(_) => {
+                ensure(call.joined_at >= self.last_join, "joins_never_run_back", || {
+                    format!("{:?} after {:?}", call.joined_at, self.last_join)
+                })?;
+                self.last_join = call.joined_at;
+                ensure(self.numbers.insert(call.number), "numbers_are_unique", || format!("{}", call.number))?;
+                self.signs.insert(call.id, Sign { joined: served, seen: served, ..Sign::default() });
+            }
+            Settled::Ended(_) => {
+                let sign = self.signs.get(&call.id).copied().unwrap_or_default();
+                let grace = i64::from(GRACE_SECONDS_MIN) * 1_000_000;
+                let fair = match call.end_reason {
+                    Some(EndReason::Abandoned | EndReason::NeverConnected | EndReason::CustomerLost) => {
+                        served - sign.seen >= grace
+                    }
+                    Some(EndReason::TimedOut) => {
+                        let most = i64::from(MAX_WAIT_SECONDS_MIN) * 1_000_000;
+                        // Of more than one gap only the last is known; the grace after it is what remains sure.
+                        let since = served - sign.restored;
+                        let moved = self.configured.get(&call.department_id).is_some_and(|at| *at >= sign.restored);
+                        served - sign.joined >= most || (sign.restores > 0 && (since >= grace || moved))
+                    }
+                    _ => true,
+                };
+                ensure(fair, "nobody_is_ended_while_not_served", || format!("served {served} {sign:?}: {call:?}"))?;
+            }
+            Settled::Returned { reason: ReturnReason::NotStarted, .. } => {
+                let sign = self.signs.get(&call.id).copied().unwrap_or_default();
+                ensure(
+                    served - sign.restored >= 14_000_000 || sign.restores == 0,
+                    "nobody_is_ended_while_not_served",
+                    || format!("served {served} {sign:?}: {call:?}"),
+                )?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
