@@ -302,6 +302,9 @@ async fn a_wrong_query_is_named() {
         ("user_id=me", "user_id"),
         ("date_from=yesterday", "date_from"),
         ("date_to=2025-02-30", "date_to"),
+        ("date_from=-200000-01-01", "date_from"),
+        ("date_to=%2B200000-01-01", "date_to"),
+        ("date_to=0001-01-01T00:00:00Z", "date_to"),
         ("search=%00", "search"),
     ] {
         let answer = ana.client.get(&format!("/api/v1/calls?{query}")).await;
