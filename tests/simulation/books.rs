@@ -27,6 +27,8 @@ pub enum Fate {
 pub struct Offered {
     department: DepartmentId,
     pub fate: Fate,
+    /// It was made of no offer: a hand-pick.
+    pub picked: bool,
     /// Who stood before the call without an offer when it was made, and the reasons that were true of each.
     passed: Vec<(CallId, &'static str)>,
 }
@@ -44,6 +46,8 @@ pub struct Books {
     /// The served time of each call's join, its last sign of life, and its restores since the join.
     signs: BTreeMap<CallId, Sign>,
     pub slots: BTreeMap<UserId, usize>,
+    /// The place each customer was last told.
+    pub told: BTreeMap<CallId, u32>,
     /// The served time of each department's last change of settings.
     configured: BTreeMap<DepartmentId, i64>,
 }
@@ -159,6 +163,9 @@ impl World {
         {
             sign.seen = served;
         }
+        if let Reply::Joined { call, position, .. } = &applied.reply {
+            books.told.extend(position.map(|position| (call.id, position)));
+        }
         if before.configures {
             books.configured.insert(department, served);
         }
@@ -176,7 +183,7 @@ impl World {
                         "nobody_is_passed_without_a_reason",
                         || format!("{call:?} before {passed:?}"),
                     )?;
-                    let offered = Offered { department, fate: Fate::Standing, passed };
+                    let offered = Offered { department, fate: Fate::Standing, picked: false, passed };
                     let known = books.offers.insert(*grant, offered);
                     ensure(known.is_none(), "a_grant_is_offered_once", || format!("{grant:?}"))?;
                 }
@@ -187,8 +194,15 @@ impl World {
                         }
                     }
                     books.change(settled, served)?;
+                    if let Settled::Returned { call, .. } = settled {
+                        // `call_returned_to_queue` tells the place.
+                        books.told.extend(shell.queue.position(call.id).map(|position| (call.id, position)));
+                    }
                 }
                 Effect::Roster(ToRoster::Demand(_)) => demands += 1,
+                Effect::Say(Said::Position { call, position, .. }) => {
+                    books.told.insert(*call, *position);
+                }
                 _ => {}
             }
         }
@@ -209,6 +223,12 @@ impl World {
             })
             .collect();
         let store = &self.tenants[tenant].store;
+        let mut told: Vec<(CallId, u32)> = Vec::new();
+        for effect in effects {
+            if let Effect::Say(Said::Position { call, position, .. }) = effect {
+                told.push((*call, *position));
+            }
+        }
         let mut count = 0;
         for row in store.open(department) {
             count += 1;
@@ -231,12 +251,27 @@ impl World {
         ensure(positions.is_sorted(), "acknowledged_places_keep_their_order", || format!("{positions:?}"))?;
         let ids: Vec<CallId> = shell.queue.open_calls().map(|call| call.snapshot().id).collect();
         let books = &mut self.tenants[tenant].books;
+        books.told.extend(told);
         let served = books.served.get(&department).copied().unwrap_or(0);
         for id in ids {
             let sign = books.signs.entry(id).or_default();
             sign.seen = served;
             sign.restored = served;
             sign.restores += 1;
+        }
+        Ok(())
+    }
+
+    /// Looks at a roster that came back from the record: every agent as he was, without a click of his.
+    pub fn after_roster_restore(&self, tenant: usize, roster: &vez::roster::Roster) -> Result<(), Broken> {
+        for (user, row) in &self.tenants[tenant].store.agents {
+            let Some(agent) = roster.agent(*user) else { continue };
+            let now = agent.snapshot(self.clock());
+            // What was to follow the call follows at once when the call ended with the life before.
+            let same = now.intent == row.intent && now.after_call == row.after_call;
+            let followed = row.after_call.as_ref() == Some(&now.intent) && now.after_call.is_none();
+            let kept = now.held == row.held && now.misses == row.misses && now.rotation == row.rotation;
+            ensure((same || followed) && kept, "agents_are_as_they_were", || format!("{row:?}\n{now:?}"))?;
         }
         Ok(())
     }
@@ -295,11 +330,10 @@ impl World {
             }
             _ => {}
         }
-        if let Answer::Roster(Ok(_)) = answer {
-            // Versions by agent are held by `after_roster`; everything recorded before this reply is committed by now.
-            let shell = this.roster.as_ref();
-            let through = this.store.through;
-            ensure(shell.is_some() && through <= this.store.next_ticket, "acknowledged_means_recorded", String::new)?;
+        if let (Answer::Roster(Ok(version)), Asked::Agent(user)) = (answer, &request.asked) {
+            let row = this.store.agents.get(user);
+            let written = row.map_or(0, |row| row.version) >= *version;
+            ensure(written, "acknowledged_means_recorded", || format!("{request:?}: {version}, record: {row:?}"))?;
         }
         Ok(())
     }
@@ -359,7 +393,7 @@ impl Books {
             }
             None => {
                 ensure(before.picked && kind == "call_assigned", "one_offer_one_outcome", || format!("{kind} {data}"))?;
-                self.offers.insert(grant, Offered { department, fate: Fate::Over, passed: Vec::new() });
+                self.offers.insert(grant, Offered { department, fate: Fate::Over, picked: true, passed: Vec::new() });
                 return Ok(());
             }
         };

@@ -280,6 +280,8 @@ impl World {
         // Joins that were lost promised nothing.
         this.books.forget_lost_joins(this.store.last_join);
         this.books.forget_slots(&roster);
+        self.after_roster_restore(tenant, &roster)?;
+        let this = &mut self.tenants[tenant];
         this.roster = Some(RosterShell { roster, timer: None, held: Default::default(), last_ticket: 0 });
         self.say(|| format!("t{tenant} starts, unserved for {gap:?}"));
         self.tally.note("tenants started");
