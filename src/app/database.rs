@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use sqlx::postgres::PgConnectOptions;
 
 use crate::actors::health::StorageHealth;
 use crate::config;
@@ -12,7 +11,7 @@ use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::IdSource;
 use crate::store::embedded::Embedded;
 use crate::store::ownership::Ownership;
-use crate::store::{self, StoreError};
+use crate::store::{self, ConnectOptions, StoreError};
 
 /// How long to wait for another process to let go of the database: a deploy in progress (RULES.md).
 const OWNED_WITHIN: Duration = Duration::from_secs(30);
@@ -28,12 +27,12 @@ const REPORTER: u32 = 63;
 /// A database this process owns.
 pub struct Database {
     embedded: Option<Embedded>,
-    options: PgConnectOptions,
+    options: ConnectOptions,
     ownership: Arc<Ownership>,
 }
 
 /// Where the database is, started if it is ours to start.
-pub async fn connect(config: &config::Database) -> anyhow::Result<(Option<Embedded>, PgConnectOptions)> {
+pub async fn connect(config: &config::Database) -> anyhow::Result<(Option<Embedded>, ConnectOptions)> {
     match config.connection_url() {
         Some(url) => Ok((None, url.parse().context("DATABASE_URL is not a Postgres address")?)),
         None => {
@@ -65,7 +64,7 @@ impl Database {
     }
 
     /// How to connect.
-    pub fn options(&self) -> PgConnectOptions {
+    pub fn options(&self) -> ConnectOptions {
         self.options.clone()
     }
 

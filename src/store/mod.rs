@@ -40,6 +40,9 @@ pub mod sessions;
 pub mod tenants;
 pub mod users;
 
+/// How to reach a Postgres; whoever starts the server passes it on unread.
+pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
+
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use migrate::migrate;

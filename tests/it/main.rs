@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test that cannot go on should stop there and say where.
 
 mod api;
-#[allow(dead_code, reason = "a harness offers more than the tests of the day use")]
 mod harness;
+mod people;
+mod persistence;
+mod record;
+mod scenarios;
+mod ws;

@@ -33,9 +33,17 @@ pub struct Builder {
     seed: u64,
     probes: Probes,
     routes: Router<AppState>,
+    /// A database other than one of the shared server.
+    url: Option<String>,
 }
 
 impl Builder {
+    /// On this database, which the test owns, instead of one of the shared server.
+    pub fn on(mut self, url: &str) -> Self {
+        self.url = Some(url.to_owned());
+        self
+    }
+
     /// Time passes by itself.
     pub fn real_clock(mut self) -> Self {
         self.clock = Clock::system();
@@ -77,7 +85,11 @@ impl Builder {
         let room = ROOM.acquire().await.unwrap();
         let home = tempfile::Builder::new().prefix("vez-it-data-").tempdir().unwrap();
         self.config.database.data_dir = home.path().to_owned();
-        self.config.database.url = Some(postgres::database().await.into());
+        let url = match self.url {
+            Some(url) => url,
+            None => postgres::database().await,
+        };
+        self.config.database.url = Some(url.into());
         let ids = IdSource::seeded(self.seed);
         let app = serve(&self.config, &self.clock, &ids, &self.probes, self.routes).await;
         TestApp { app, config: self.config, clock: self.clock, ids, probes: self.probes, _home: home, _room: room }
@@ -109,7 +121,14 @@ impl TestApp {
         config.limits.rate_limit = false;
         config.database.app_connections = 5;
         config.database.writer_shards = 1;
-        Builder { config, clock: Clock::manual(START), seed: SEED, probes: Probes::default(), routes: Router::new() }
+        Builder {
+            config,
+            clock: Clock::manual(START),
+            seed: SEED,
+            probes: Probes::default(),
+            routes: Router::new(),
+            url: None,
+        }
     }
 
     /// An application whose time passes only by [`TestApp::advance`].
@@ -183,8 +202,14 @@ impl TestApp {
 
     /// Stops it in order and starts it again on the same database, clock and ids, at another port.
     pub async fn restart(self) -> Self {
+        self.restart_after(Duration::ZERO).await
+    }
+
+    /// As [`TestApp::restart`], with so long on a manual clock in between, in which nobody serves.
+    pub async fn restart_after(self, gap: Duration) -> Self {
         let Self { app, config, clock, ids, probes, _home, _room } = self;
         app.shutdown().await;
+        clock.advance(gap);
         let app = serve(&config, &clock, &ids, &probes, Router::new()).await;
         Self { app, config, clock, ids, probes, _home, _room }
     }

@@ -1,0 +1,6 @@
+//! What survives: outages of Postgres, a poison row, panics, restarts.
+
+mod outage;
+mod panics;
+mod poison;
+mod restart;

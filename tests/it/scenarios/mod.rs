@@ -1,0 +1,4 @@
+//! Long stories over real sockets: many people, chance, and what must be true at the end.
+
+mod busy_day;
+pub mod order;

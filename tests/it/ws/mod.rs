@@ -1,0 +1,1 @@
+//! The WebSocket contract (realtime.md), topic by topic.
