@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::directory::System;
+use super::directory::{Entered, System};
 pub use super::error::CallError;
 use super::load;
 use super::queue::QueueMsg;
@@ -22,7 +22,7 @@ pub use crate::queue::rejection::Rejection;
 pub use crate::queue::wait::Estimate;
 use crate::queue::{self, Command, Reply};
 use crate::roster;
-use crate::store::{calls, restore};
+use crate::store::{calls, events, restore};
 
 /// Entries that may wait to be written, in the whole server: about 100 MiB. Beyond it commands are answered 503.
 const PENDING_WRITES_MAX: usize = 100_000;
@@ -151,13 +151,22 @@ impl Queues {
     /// A device of the agent joined his notifications: it holds his lease.
     pub async fn attach_agent(&self, tenant: TenantId, user: UserId, device: DeviceId) -> Answer<NotificationState> {
         let entered = self.system.enter(tenant).await?;
-        let (reply, answer) = oneshot::channel();
-        let command = roster::Command::Attach { user, device };
-        self.tell_tenant(&entered, TenantMsg::Command { command, reply: Some(reply) })?;
-        self.settle(&entered, answer).await?;
+        match self.attach(&entered, user, device).await {
+            Err(CallError::Rejected(Rejection::UnknownAgent)) if self.learn(&entered, user).await? => {
+                self.attach(&entered, user, device).await?;
+            }
+            other => other?,
+        }
         let state: Option<NotificationState> =
             self.ask_tenant(&entered, |reply| TenantMsg::Notification { user, reply }).await?;
         state.ok_or(CallError::NotFound)
+    }
+
+    async fn attach(&self, entered: &Entered, user: UserId, device: DeviceId) -> Answer<()> {
+        let (reply, answer) = oneshot::channel();
+        let command = roster::Command::Attach { user, device };
+        self.tell_tenant(entered, TenantMsg::Command { command, reply: Some(reply) })?;
+        self.settle(entered, answer).await.map(|_| ())
     }
 
     /// What the agent's notifications hold now, for a resync.
@@ -189,7 +198,12 @@ impl Queues {
         let entered = self.system.enter(tenant).await?;
         let by = by.map(|(user_id, name)| roster::effect::Supervisor { user_id, name: Arc::from(name.as_str()) });
         let command = roster::Command::SetStatus { user, by, intent, after_call };
-        self.roster_command(&entered, command).await.map(|_| ())
+        match self.roster_command(&entered, command.clone()).await {
+            Err(CallError::Rejected(Rejection::UnknownAgent)) if self.learn(&entered, user).await? => {
+                self.roster_command(&entered, command).await.map(|_| ())
+            }
+            other => other.map(|_| ()),
+        }
     }
 
     /// The agent takes an offer.
@@ -223,8 +237,12 @@ impl Queues {
             Ok(reply) => self.view(&entered, reply),
             Err(CallError::Rejected(Rejection::CallEnded)) => {
                 // Answered from the record: the same command by the same party hears the same.
-                let view = calls::find(&self.system.shared().store, tenant, call).await?.ok_or(CallError::NotFound)?;
-                if view.end_reason == Some(EndReason::Completed) && view.user_id == Some(user) {
+                let store = &self.system.shared().store;
+                let view = calls::find(store, tenant, call).await?.ok_or(CallError::NotFound)?;
+                let completed = view.end_reason == Some(EndReason::Completed);
+                if completed
+                    && (view.user_id == Some(user) || events::ended_by(store, tenant, call).await? == Some(user))
+                {
                     Ok(view)
                 } else {
                     Err(CallError::Rejected(Rejection::CallEnded))
@@ -265,7 +283,13 @@ impl Queues {
         let shared = self.system.shared();
         let pick = shared.ids.next(shared.clock.now());
         let command = Command::Pick { pick, call, user: agent, by };
-        let reply = self.call_command_in(&entered, call, command).await?;
+        let reply = match self.call_command_in(&entered, call, command).await {
+            Err(CallError::Rejected(Rejection::UnknownAgent)) if self.learn(&entered, agent).await? => {
+                let pick = shared.ids.next(shared.clock.now());
+                self.call_command_in(&entered, call, Command::Pick { pick, call, user: agent, by }).await?
+            }
+            other => other?,
+        };
         self.view(&entered, reply)
     }
 
@@ -338,11 +362,19 @@ impl Queues {
     /// A user was made, changed, deactivated, or joined or left a department.
     pub async fn agent_changed(&self, tenant: TenantId, user: UserId) -> Answer<()> {
         let entered = self.system.enter(tenant).await?;
+        self.learn(&entered, user).await.map(|_| ())
+    }
+
+    /// Tells the roster what the store holds of an agent; whether it holds one. Besides after changes this is asked when
+    /// the roster does not know somebody: the command line may have made him meanwhile.
+    async fn learn(&self, entered: &Entered, user: UserId) -> Answer<bool> {
         let shared = self.system.shared();
         let _turn = entered.link.changes.lock().await;
-        let row = restore::agent(&shared.store, tenant, user, shared.clock.now()).await?;
+        let row = restore::agent(&shared.store, entered.link.tenant, user, shared.clock.now()).await?;
         let profile = row.map(|row| load::agent(row).profile);
-        self.roster_command(&entered, roster::Command::Configure { user, profile }).await.map(|_| ())
+        let known = profile.is_some();
+        self.roster_command(entered, roster::Command::Configure { user, profile }).await?;
+        Ok(known)
     }
 
     /// A link was cancelled: who waits through it is told.

@@ -198,7 +198,6 @@ async fn create_user(command: UserCreate) -> anyhow::Result<()> {
     if made {
         say(&format!("Password, shown once: {password}"));
     }
-    say("A running server knows a new user's departments after its next restart, or when they are set by its API.");
     Ok(())
 }
 

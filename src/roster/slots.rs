@@ -136,17 +136,24 @@ impl Roster {
         agent.misses = 0;
         agent.calls_today += 1;
         let mut withdrawn = None;
+        let mut lost = None;
         for slot in &mut agent.slots {
-            if let Slot::Granted { grant: id, department, offer, .. } = slot
+            if let Slot::Granted { grant: id, department, offer, pick, .. } = slot
                 && *id == grant
             {
+                // An offer is made to a device; the accept crossed our word that the last one is gone.
+                lost = (pick.is_none() && agent.lease == Lease::Lost).then_some(*department);
                 withdrawn = offer.take();
                 *slot = Slot::Running { grant, department: *department, call };
             }
         }
+        agent.bound |= lost.is_some();
         if let Some(offer) = withdrawn {
             // His other devices hear that it is taken.
             self.out.push(Effect::Say(Said::OfferWithdrawn { user, offer, reason: OfferEnd::Taken }));
+        }
+        if let Some(department) = lost {
+            self.tell(department, ToQueue::AgentLost { grant });
         }
         self.reindex(user);
     }

@@ -25,8 +25,8 @@ pub struct CallFilter {
     pub status: Option<Status>,
     pub phase: Option<Phase>,
     pub department_id: Option<DepartmentId>,
-    /// Only calls of these departments: what an attendant may see. An empty list shows nothing.
-    pub department_ids: Option<Vec<DepartmentId>>,
+    /// Only what an attendant may see.
+    pub visible_to: Option<Attendant>,
     pub user_id: Option<UserId>,
     /// Joined at or after.
     pub date_from: Option<Timestamp>,
@@ -34,6 +34,13 @@ pub struct CallFilter {
     pub date_to: Option<Timestamp>,
     /// Part of the customer's name or address.
     pub search: Option<String>,
+}
+
+/// Whose eyes a list is for: the calls of his departments and those he took himself.
+#[derive(Clone, Debug)]
+pub struct Attendant {
+    pub user_id: UserId,
+    pub department_ids: Vec<DepartmentId>,
 }
 
 /// What calls may be sorted by.
@@ -207,9 +214,10 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &CallFil
     if let Some(department) = filter.department_id {
         query.push(" AND c.department_id = ").push_bind(department.0);
     }
-    if let Some(departments) = &filter.department_ids {
-        let ids: Vec<Uuid> = departments.iter().map(|id| id.0).collect();
-        query.push(" AND c.department_id = ANY(").push_bind(ids).push(")");
+    if let Some(attendant) = &filter.visible_to {
+        let ids: Vec<Uuid> = attendant.department_ids.iter().map(|id| id.0).collect();
+        query.push(" AND (c.department_id = ANY(").push_bind(ids);
+        query.push(") OR c.user_id = ").push_bind(attendant.user_id.0).push(")");
     }
     if let Some(user) = filter.user_id {
         query.push(" AND c.user_id = ").push_bind(user.0);

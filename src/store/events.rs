@@ -78,6 +78,20 @@ pub async fn of_call(store: &Store, tenant: TenantId, call: CallId) -> Result<Ve
     Ok(rows.into_iter().map(StoredEvent::from).collect())
 }
 
+/// Who ended a call; `None` while it is open and when nobody did it by hand.
+pub async fn ended_by(store: &Store, tenant: TenantId, call: CallId) -> Result<Option<UserId>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let user = sqlx::query_scalar!(
+        "SELECT user_id FROM events WHERE tenant_id = $1 AND call_id = $2 AND kind = 'call_ended'
+         ORDER BY seq DESC LIMIT 1",
+        tenant.0,
+        call.0
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(user.flatten().map(UserId))
+}
+
 /// The facts after `seq`, in order, at most `limit`.
 pub async fn after(store: &Store, tenant: TenantId, seq: i64, limit: u32) -> Result<Vec<StoredEvent>> {
     let mut tx = store.tenant_tx(tenant).await?;

@@ -3,13 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use vez::domain::call::{CallSnapshot, Phase};
+use vez::domain::call::{CallSnapshot, Phase, Rank};
 use vez::domain::ids::{CallId, DepartmentId, UserId};
 use vez::roster::state::Slot;
 
 use crate::books::Fate;
 use crate::shells::DeskState;
 use crate::world::{Mail, World};
+
+/// So many places hear of a change at once.
+const TOLD_AT_ONCE: u32 = 10;
 
 /// A broken invariant.
 #[derive(Clone, Debug)]
@@ -29,6 +32,14 @@ impl World {
         vez::queue::invariants::check(&shell.queue)
             .map_err(|violation| Broken { name: violation.name, text: violation.text })?;
         let this = &self.tenants[tenant];
+        for call in shell.queue.open_calls() {
+            let id = call.snapshot().id;
+            let place = shell.queue.position(id).filter(|place| *place <= TOLD_AT_ONCE);
+            let told = this.books.told.get(&id).copied();
+            ensure(place.is_none() || place == told, "the_first_places_are_told_at_once", || {
+                format!("{id:?} is {place:?} and was told {told:?}")
+            })?;
+        }
         let Some(roster) = this.roster.as_ref() else { return Ok(()) };
         for call in shell.queue.open_calls() {
             let held = call.offered_to().or(call.snapshot().grant_id.zip(call.snapshot().user_id));
@@ -93,7 +104,7 @@ impl World {
                     })?;
                 }
             }
-            line.sort_by_key(|row| row.rank());
+            line.sort_by_key(|row| place_by_the_rules(row));
             let shown = shell.view.waiting(0, u32::MAX);
             let same = shown.len() == line.len()
                 && shell.view.queue_size() as usize == line.len()
@@ -115,6 +126,7 @@ impl World {
             }
             self.check_slots_at_rest(tenant)?;
             self.check_nobody_waits_for_nothing(tenant)?;
+            self.check_lost_agents(tenant)?;
         }
         Ok(())
     }
@@ -171,6 +183,34 @@ impl World {
         Ok(())
     }
 
+    /// Whoever talks to an agent whose lease is gone waits for him, and nobody waits for one who is there.
+    fn check_lost_agents(&self, tenant: usize) -> Result<(), Broken> {
+        let this = &self.tenants[tenant];
+        let Some(roster) = this.roster.as_ref() else { return Ok(()) };
+        if self.mail.values().any(|(_, _, mail)| matches!(mail, Mail::Stopped(_))) {
+            return Ok(());
+        }
+        for desk in this.desks.values() {
+            let DeskState::Up(shell) = desk else { continue };
+            let talking = shell.queue.open_calls().filter(|call| call.offered_to().is_none());
+            for call in talking {
+                let user = call.snapshot().user_id;
+                let Some(agent) = user.and_then(|user| roster.roster.agent(user)) else { continue };
+                let away = call.agent_away_until().is_some();
+                ensure(!away || !agent.is_online(), "nobody_waits_for_an_agent_who_is_there", || {
+                    format!("{call:?}\n{agent:?}")
+                })?;
+                // Work taken without a socket is not bound by a lease.
+                let grant = call.snapshot().grant_id.and_then(|grant| this.books.offers.get(&grant));
+                let bound = grant.is_some_and(|offer| !offer.picked);
+                ensure(away || agent.is_online() || !bound, "a_lost_agents_customer_knows", || {
+                    format!("{call:?}\n{agent:?}")
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// After the calm: nothing is left over.
     pub fn check_end(&mut self) -> Result<(), Broken> {
         for this in &self.tenants {
@@ -180,6 +220,9 @@ impl World {
                     format!("{id:?}: {row:?}")
                 })?;
             }
+            ensure(this.customers.picks.is_empty(), "every_pick_is_answered", || {
+                format!("{:?}", this.customers.picks)
+            })?;
             let standing = this.books.offers.values().filter(|offer| offer.fate == Fate::Standing).count();
             ensure(standing == 0, "one_offer_one_outcome", || format!("{standing} offers stand before ended calls"))?;
             let slots = this.roster.as_ref().map_or(0, |shell| shell.roster.slots_in_use());
@@ -187,6 +230,12 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// A call's place in line, as the rules say it and not as the core does: a minute earlier per step of priority.
+pub fn place_by_the_rules(call: &CallSnapshot) -> Rank {
+    let head_start = i64::from(call.priority.min(10)) * 60_000_000;
+    Rank { at: call.joined_at.micros() - head_start, number: call.number }
 }
 
 /// Whether two forms of a call say the same, of what a restart must keep. Exclusions are moved by gaps, and whether a

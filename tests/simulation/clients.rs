@@ -67,6 +67,8 @@ pub enum Asked {
     Accept(UserId),
     Start(UserId, CallId),
     Pick(UserId),
+    /// Something of the roster, about this agent.
+    Agent(UserId),
     Other,
 }
 
@@ -80,6 +82,15 @@ pub enum ClientAct {
     CustomerAttach { call: CallId },
     EndWrapUp { user: UserId, call: CallId },
     ExtendWrapUp { user: UserId, call: CallId },
+}
+
+impl Customers {
+    /// The pick was answered at once, or never heard.
+    pub fn forget_pick(&mut self, pick: Option<PickId>) {
+        if let Some(pick) = pick {
+            self.picks.remove(&pick);
+        }
+    }
 }
 
 impl World {
@@ -200,7 +211,7 @@ impl World {
             ClientAct::AgentAttach { user } => self.attach_agent(tenant, user),
             ClientAct::CustomerAttach { call } => self.attach_customer(tenant, call),
             ClientAct::EndWrapUp { user, call } => {
-                let request = Request { department: None, asked: Asked::Other };
+                let request = Request { department: None, asked: Asked::Agent(user) };
                 self.ask_roster(tenant, vez::roster::Command::WrapUpEnd { user, call: Some(call) }, Some(request));
             }
             ClientAct::ExtendWrapUp { user, call } => {
@@ -208,7 +219,7 @@ impl World {
                 let command = vez::roster::Command::WrapUpExtend { user, call: None, seconds };
                 let named = vez::roster::Command::WrapUpExtend { user, call: Some(call), seconds };
                 let command = if self.dice.chance(500) { command } else { named };
-                self.ask_roster(tenant, command, Some(Request { department: None, asked: Asked::Other }));
+                self.ask_roster(tenant, command, Some(Request { department: None, asked: Asked::Agent(user) }));
             }
         }
         Ok(())

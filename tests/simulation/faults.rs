@@ -75,6 +75,7 @@ impl World {
                 self.tally.note("commits");
                 self.say(|| format!("t{tenant} committed {}", done.len()));
                 for write in done {
+                    self.tenants[tenant].books.committed(&write.entry);
                     if let (Owner::Queue(department, incarnation), Some(settled)) = (write.owner, write.settled)
                         && let Some(shell) = self.queue_mut(tenant, department)
                         && shell.incarnation == incarnation
@@ -280,6 +281,8 @@ impl World {
         // Joins that were lost promised nothing.
         this.books.forget_lost_joins(this.store.last_join);
         this.books.forget_slots(&roster);
+        self.after_roster_restore(tenant, &roster)?;
+        let this = &mut self.tenants[tenant];
         this.roster = Some(RosterShell { roster, timer: None, held: Default::default(), last_ticket: 0 });
         self.say(|| format!("t{tenant} starts, unserved for {gap:?}"));
         self.tally.note("tenants started");
@@ -405,6 +408,9 @@ impl World {
         self.storage_away = false;
         self.away_since = None;
         self.say(|| "OUTAGE OVER".into());
+        for tenant in &mut self.tenants {
+            tenant.books.forget_refusals();
+        }
         self.tell_all(NEWS_MICROS / 4, vez::queue::Command::Thaw, vez::roster::Command::Thaw);
         Ok(())
     }

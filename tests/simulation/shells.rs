@@ -87,9 +87,16 @@ impl World {
         request: Option<Request>,
     ) -> Result<(), Broken> {
         let now = self.clock();
+        let pick = match &command {
+            vez::queue::Command::Pick { pick, .. } => Some(*pick),
+            _ => None,
+        };
         if self.queue(tenant, department).is_none() {
             self.wake_queue(tenant, department);
             return self.unheard(tenant, request);
+        }
+        if let (Some(pick), Some(request)) = (pick, &request) {
+            self.tenants[tenant].customers.picks.insert(pick, request.clone());
         }
         let before = self.before_queue(tenant, department, &command);
         let again = (request.is_some() && self.dice.chance(40)).then(|| command.clone());
@@ -104,6 +111,7 @@ impl World {
             Ok(applied) => applied,
             Err(rejection) => {
                 self.say(|| format!("    refused: {rejection:?}"));
+                self.tenants[tenant].customers.forget_pick(pick);
                 self.after_rejection(tenant, department, &before)?;
                 self.arm_queue(tenant, department);
                 return match request {
@@ -113,6 +121,9 @@ impl World {
             }
         };
         self.after_queue(tenant, department, &before, &applied)?;
+        if !matches!(applied.reply, Reply::Deferred) {
+            self.tenants[tenant].customers.forget_pick(pick);
+        }
         let effects = applied.effects;
         let survives = self.survives(effects.len());
         for effect in effects.into_iter().take(survives.unwrap_or(usize::MAX)) {
@@ -198,9 +209,11 @@ impl World {
                 self.post(Route { tenant, department, to_roster: true }, Mail::ToRoster(envelope));
             }
             Effect::Answer { pick, result } => {
-                if let Some(request) = self.tenants[tenant].customers.picks.remove(&pick) {
-                    self.hold_queue(tenant, department, request, Answer::Pick(result))?;
-                }
+                let request = self.tenants[tenant].customers.picks.remove(&pick);
+                let Some(request) = request else {
+                    return ensure(false, "every_pick_is_answered", || format!("{pick:?} once more: {result:?}"));
+                };
+                self.hold_queue(tenant, department, request, Answer::Pick(result))?;
             }
         }
         Ok(())

@@ -111,7 +111,7 @@ impl World {
         });
         let after_call = self.dice.chance(250);
         let command = vez::roster::Command::SetStatus { user, by, intent: Intent::plain(status), after_call };
-        self.ask_roster(tenant, command, Some(Request { department: None, asked: Asked::Other }));
+        self.ask_roster(tenant, command, Some(Request { department: None, asked: Asked::Agent(user) }));
     }
 
     /// An agent goes on with a call of his, or somebody does it for him.
@@ -161,7 +161,6 @@ impl World {
         for _ in 0..if self.dice.chance(150) { 2 } else { 1 } {
             let pick: PickId = self.dice.id();
             let request = Request { department: Some(department), asked: Asked::Pick(user) };
-            self.tenants[tenant].customers.picks.insert(pick, request.clone());
             self.ask_queue(tenant, department, Command::Pick { pick, call, user, by }, Some(request));
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vez::domain::call::{Phase, Status};
-use vez::store::calls::{self, CallFilter, CallSort, OPEN_AFTER_END_SECONDS, Rated, Sender};
+use vez::store::calls::{self, Attendant, CallFilter, CallSort, OPEN_AFTER_END_SECONDS, Rated, Sender};
 use vez::store::links::{self, LinkFilter, LinkSort, LinkStatus, NewLink};
 use vez::store::record::TenantBatch;
 use vez::store::{Page, Sort, SortOrder, customers, events};
@@ -62,16 +62,15 @@ async fn lists_are_filtered_searched_literally_and_paged() {
         status: Some(Status::Queued),
         phase: Some(Phase::Waiting),
         department_id: Some(world.department),
-        department_ids: Some(vec![world.department]),
+        visible_to: Some(Attendant { user_id: world.user, department_ids: vec![world.department] }),
         date_from: Some(world.now.plus_seconds(5)),
         date_to: Some(world.now.plus_seconds(8)),
         ..CallFilter::default()
     };
     assert_eq!(list(narrowed, Page::default()).await.total_count, 3);
-    assert_eq!(
-        list(CallFilter { department_ids: Some(Vec::new()), ..Default::default() }, Page::default()).await.total_count,
-        0
-    );
+    let stranger = Attendant { user_id: world.user, department_ids: Vec::new() };
+    let nothing = CallFilter { visible_to: Some(stranger), ..CallFilter::default() };
+    assert_eq!(list(nothing, Page::default()).await.total_count, 0);
     assert_eq!(Page::new(0, 1_000).size(), 100);
 }
 

@@ -38,9 +38,13 @@ fn text_fault(text: &str, chars_max: usize) -> Option<Text> {
     None
 }
 
-/// Reads an ISO 8601 time with its offset, of a year that Postgres and our microseconds can hold.
+/// Reads an ISO 8601 time with its offset.
 fn time_of(text: &str) -> Option<Timestamp> {
-    use chrono::Datelike as _;
     let time = chrono::DateTime::parse_from_rfc3339(text).ok()?.to_utc();
-    (1970..=9999).contains(&time.year()).then(|| Timestamp::from(time))
+    is_storable(time).then(|| Timestamp::from(time))
+}
+
+/// Whether a date's year is one that Postgres and our microseconds can hold.
+fn is_storable(date: impl chrono::Datelike) -> bool {
+    (1970..=9999).contains(&date.year())
 }

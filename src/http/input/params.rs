@@ -6,7 +6,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 
-use super::{WORD_CHARS_MAX, text_fault, time_of};
+use super::{WORD_CHARS_MAX, is_storable, text_fault, time_of};
 use crate::domain::clock::Timestamp;
 use crate::http::error::ApiError;
 use crate::store::{PAGE_SIZE_MAX, Page, Sort, SortOrder};
@@ -78,7 +78,7 @@ impl Params {
     /// A moment, or a whole day of the company's own calendar.
     pub fn day_or_time(&self, name: &'static str) -> Result<Option<DayOrTime>, ApiError> {
         self.word(name, |text| {
-            text.parse().ok().map(DayOrTime::Day).or_else(|| {
+            text.parse().ok().filter(|day: &chrono::NaiveDate| is_storable(*day)).map(DayOrTime::Day).or_else(|| {
                 // A `+` of the offset arrives as a blank when the client did not escape it.
                 time_of(text).or_else(|| time_of(&text.replace(' ', "+"))).map(DayOrTime::Time)
             })

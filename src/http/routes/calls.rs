@@ -13,7 +13,7 @@ use crate::http::envelope::{Data, Page};
 use crate::http::error::ApiError;
 use crate::http::input::{Body, DayOrTime, Fields, Ids, Input, NAME_CHARS_MAX, Params};
 use crate::http::state::AppState;
-use crate::store::calls::{self, CallFilter, CallSort};
+use crate::store::calls::{self, Attendant, CallFilter, CallSort};
 use crate::store::{SortOrder, Store, departments, tenants, users};
 
 /// `/api/v1/calls/*`.
@@ -46,7 +46,7 @@ async fn list(State(store): State<Store>, staff: Staff, params: Params) -> Resul
         status: params.word("status", Status::parse)?,
         phase: params.word("phase", Phase::parse)?,
         department_id: params.parsed::<DepartmentId>("department_id")?,
-        department_ids: None,
+        visible_to: None,
         user_id: params.parsed::<UserId>("user_id")?,
         date_from: None,
         date_to: None,
@@ -60,7 +60,8 @@ async fn list(State(store): State<Store>, staff: Staff, params: Params) -> Resul
     filter.date_from = from.map(|from| from.start(zone));
     filter.date_to = to.map(|to| to.end(zone));
     if !staff.supervises() {
-        filter.department_ids = Some(own_departments(&store, &staff).await?);
+        let department_ids = own_departments(&store, &staff).await?;
+        filter.visible_to = Some(Attendant { user_id: staff.user, department_ids });
     }
     Ok(calls::list(&store, staff.tenant, &filter, sort, page).await?.into())
 }

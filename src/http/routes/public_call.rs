@@ -166,9 +166,6 @@ async fn join(
 ) -> Result<Data<JoinResponse>, ApiError> {
     let given_key = idempotency_key(&headers)?.or_else(|| request.join_key.clone());
     let (tenant, link) = link_of(&state, &token).await?;
-    if matches!(link.status, LinkStatus::Expired | LinkStatus::Cancelled) {
-        return Err(no_such_link());
-    }
     let (email, phone) =
         (request.email.or_else(|| link.customer_email.clone()), request.phone.or_else(|| link.customer_phone.clone()));
     let (earlier, customer) = tokio::try_join!(
@@ -180,7 +177,8 @@ async fn join(
     {
         return JoinResponse::again(seen, &state, &base, tenant).map(Data::new);
     }
-    if link.status == LinkStatus::Used {
+    // Asked only now: whoever joined in time comes back to his call although the link leads nobody else anywhere.
+    if link.status != LinkStatus::Active {
         return Err(no_such_link());
     }
     let customer_id = customer.unwrap_or_else(|| state.ids.next(state.clock.now()));

@@ -69,6 +69,23 @@ fn an_assigned_call_goes_back_fifteen_seconds_after_the_lease() {
 }
 
 #[test]
+fn an_accept_that_crosses_the_loss_of_the_lease_is_bound_by_it() {
+    tell(
+        "0    department sales
+         0    Zoe serves sales
+         0    Zoe attaches phone
+         0    Zoe sets available        -> Zoe is available
+         0    Ana joins sales           -> Zoe is offered Ana
+         1    Zoe detaches phone
+         2    mail waits
+         # At 16 the roster asks for the offer back; the queue has not heard it when he accepts.
+         17   Zoe accepts               -> Zoe has Ana
+         18   mail comes                -> Ana waits for his agent until 33
+         34   time passes               -> @33 Ana back agent_lost",
+    );
+}
+
+#[test]
 fn the_customer_may_ask_for_another_agent() {
     tell(
         "0    department sales

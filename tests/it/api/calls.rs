@@ -92,6 +92,11 @@ async fn a_supervisor_completes_for_another_and_twice_is_once() {
     let late = other.client.act(call, "complete").await.expect(422);
     assert_eq!(late.body["errors"]["code"], "call_ended");
     assert_eq!(show(&boss, call).await, done.body);
+    // After a restart only the record knows who it was.
+    let app = app.restart().await;
+    let (boss, other) = (app.client_of(&boss.token), app.client_of(&other.token));
+    assert_eq!(boss.act(call, "complete").await.expect(200).body, done.body);
+    assert_eq!(other.act(call, "complete").await.expect(422).body["errors"]["code"], "call_ended");
 }
 
 #[tokio::test]
@@ -297,6 +302,9 @@ async fn a_wrong_query_is_named() {
         ("user_id=me", "user_id"),
         ("date_from=yesterday", "date_from"),
         ("date_to=2025-02-30", "date_to"),
+        ("date_from=-200000-01-01", "date_from"),
+        ("date_to=%2B200000-01-01", "date_to"),
+        ("date_to=0001-01-01T00:00:00Z", "date_to"),
         ("search=%00", "search"),
     ] {
         let answer = ana.client.get(&format!("/api/v1/calls?{query}")).await;

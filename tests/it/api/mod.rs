@@ -6,6 +6,7 @@ mod bad_input;
 mod calls;
 mod departments;
 mod health;
+mod origins;
 mod public_call;
 mod rate_limits;
 mod roles;

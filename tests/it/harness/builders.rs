@@ -93,7 +93,10 @@ impl Company<'_> {
     pub async fn department_with(&self, name: &str, change: DepartmentChange) -> Department {
         let change = DepartmentChange { name: Some(name.to_owned()), ..change };
         let (id, now) = (self.app.ids().next(self.app.now()), self.app.now());
-        departments::create(self.store(), self.tenant, id, change, now).await.unwrap()
+        let department = departments::create(self.store(), self.tenant, id, change, now).await.unwrap();
+        // As the route does: a company that runs already has to hear of it.
+        self.app.app.queues().department_changed(self.tenant, id).await.unwrap();
+        department
     }
 
     /// An attendant with one slot who serves these departments.

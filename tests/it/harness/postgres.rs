@@ -3,6 +3,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
@@ -64,9 +65,11 @@ fn start() -> Server {
     });
     let (options, url, pid) = running.recv().expect("the embedded Postgres did not start");
     let folder = TempDir::keep(home);
-    let undertaker = Command::new("setsid")
-        .args(["sh", "-c", UNDERTAKER, "sh", &pid.to_string()])
+    let undertaker = Command::new("sh")
+        .args(["-c", UNDERTAKER, "sh", &pid.to_string()])
         .arg(&folder)
+        // Ctrl-C ends the tests, not whoever cleans up after them.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

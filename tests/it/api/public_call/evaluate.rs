@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use vez::store::events;
 
 use super::super::NOBODY;
 use super::Scene;
@@ -112,6 +113,17 @@ async fn a_token_sent_must_be_that_calls_own() {
         rate(&app.client_of(wrong), call, json!({"rating": 5})).await.expect_error(401, "Unauthorized");
     }
     rate(&app.client_of(maria.data("websocket_token")), call, json!({"rating": 5})).await.expect(200);
+    // Rated with the token is verified, without it is not.
+    scene.agent.client.act(bia.data("call_id"), "assign").await.expect(422);
+    app.advance(Duration::from_secs(15)).await;
+    app.client().status(bia.data("call_id")).await.expect(200);
+    scene.serve(bia.data("call_id")).await;
+    rate(&app.client(), bia.data("call_id"), json!({"rating": 4})).await.expect(200);
+    for (call, verified) in [(call, true), (bia.data("call_id"), false)] {
+        let facts = events::of_call(app.app.store(), scene.company.tenant, call.parse().unwrap()).await.unwrap();
+        let rated = facts.iter().find(|fact| fact.kind == "call_rated").unwrap();
+        assert_eq!(rated.data["verified"], verified);
+    }
 }
 
 #[tokio::test]

@@ -118,6 +118,27 @@ async fn a_single_use_link_is_one_call_whatever_the_key() {
 }
 
 #[tokio::test]
+async fn whoever_joined_in_time_comes_back_although_the_link_is_over() {
+    let app = TestApp::start().await;
+    let scene = Scene::new(&app).await;
+    let boss = scene.company.user("Boss", Role::Supervisor).await;
+    let at = app.now().plus_seconds(5);
+    let (_, expiring) = scene.company.link_with(scene.line, |link| link.expires_at = Some(at)).await;
+    let (id, cancelled) = scene.company.link_with(scene.line, |_| {}).await;
+    let maria = join(&app, &expiring, "k").await.expect(200);
+    let bia = join(&app, &cancelled, "k").await.expect(200);
+    scene.agent.client.act(bia.data("call_id"), "assign").await.expect(200);
+    boss.client.post(&format!("/api/v1/access-links/{id}/cancel"), json!({})).await.expect(200);
+    app.advance(Duration::from_secs(5)).await;
+    for (link, joined, phase) in [(&expiring, &maria, "queued"), (&cancelled, &bia, "queued")] {
+        let again = join(&app, link, "k").await.expect(200);
+        assert_eq!((again.data("call_id"), again.data("status")), (joined.data("call_id"), phase));
+        join(&app, link, "other").await.expect_error(404, NO_SUCH_LINK);
+        app.client().join(link, "Ivo").await.expect_error(404, NO_SUCH_LINK);
+    }
+}
+
+#[tokio::test]
 async fn two_at_one_single_use_link_are_one_call() {
     let app = TestApp::start().await;
     let scene = Scene::new(&app).await;

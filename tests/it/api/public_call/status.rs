@@ -12,13 +12,12 @@ use crate::harness::{TestApp, eventually};
 async fn a_call_is_told_at_every_step() {
     let app = TestApp::start().await;
     let scene = Scene::new(&app).await;
-    app.client().join(&scene.link, "Bia").await.expect(200);
     let joined = app.client().join(&scene.link, "Maria").await.expect(200);
     let call = joined.data("call_id");
     let status = async || app.client().status(call).await.expect(200).body["data"].clone();
     assert_eq!(
         status().await,
-        json!({"call_id": call, "protocol": 2, "status": "queued", "phase": "waiting", "position": 2, "queue_size": 2,
+        json!({"call_id": call, "protocol": 1, "status": "queued", "phase": "waiting", "position": 1, "queue_size": 1,
                "estimated_wait_time": null, "estimated_wait_time_p90": null, "department_name": "Suporte",
                "agent_name": null})
     );
