@@ -171,10 +171,6 @@ impl TestApp {
         self.clock.now()
     }
 
-    pub fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
     pub fn ids(&self) -> &IdSource {
         &self.ids
     }

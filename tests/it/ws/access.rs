@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use vez::domain::role::Role;
+use vez::live::hub::Login;
 use vez_loadtests::client::frames::Vsn;
 use vez_loadtests::client::socket::SocketError;
 
@@ -119,5 +120,22 @@ async fn commands_are_checked_before_anything_happens() {
     assert_eq!(own.refused("complete", notes).await, "invalid_payload");
     assert_eq!(maria.topic.refused("signal", json!({ "type": "offer" })).await, "wrong_state");
     assert_eq!(maria.topic.refused("end", Value::Null).await, "not_started");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_login_that_ends_takes_its_sockets_with_it_and_no_others() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let line = company.department("Line").await;
+    let ana = company.agent("Ana", &[line]).await;
+    let (token, _) = company.log_in(ana.id, ana.role).await;
+    let mut page = app.topic(&ana.token, &ana.topic()).await;
+    let mut phone = app.topic(&token, &ana.topic()).await;
+    app.app.hub().close_sockets(company.tenant, Login::Session(ana.session));
+    assert!(page.until_closed().await.contains("logged_out"));
+    phone.push("wrap_up_end", Value::Null).await.unwrap_err();
+    phone.expect_no("phx_close", std::time::Duration::from_millis(50)).await;
+    assert_eq!(app.app.hub().socket_count(), 1);
     app.stop().await;
 }
