@@ -29,13 +29,10 @@ use crate::roster::{Command, Effect, Reply, Roster};
 
 /// After a refusal the queues get so long to answer who waits before everything restarts.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
-/// Agents who come back before the queues have said what they hold wait for it at most so long, and at most so many:
-/// more than a company has.
-const EARLY_WITHIN: Duration = Duration::from_secs(2);
-const EARLY_MAX: usize = 10_000;
 /// Offers whose department is remembered, so that a late accept hears why: about 1 MiB.
 const OFFERS_MAX: usize = 10_000;
 
+mod early;
 mod lives;
 mod message;
 
@@ -383,33 +380,6 @@ impl State {
                 let _ = port.send(result);
             }
             Held::Changed(changed) => self.topics.status_changed(&self.core, &self.shared.hub, &changed),
-        }
-    }
-
-    /// What an agent has now. Until every queue has said what it holds his calls would seem to be gone, so he waits.
-    fn notification(
-        &mut self,
-        myself: &ActorRef<TenantMsg>,
-        user: UserId,
-        reply: oneshot::Sender<Option<NotificationState>>,
-    ) {
-        if self.unheard.is_empty() || self.early.len() >= EARLY_MAX {
-            let _ = reply.send(self.topics.notification(&self.core, user));
-            return;
-        }
-        if self.early.is_empty() {
-            let myself = myself.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(EARLY_WITHIN).await;
-                let _ = myself.cast(TenantMsg::AnswerEarly);
-            });
-        }
-        self.early.push((user, reply));
-    }
-
-    fn answer_early(&mut self) {
-        for (user, reply) in std::mem::take(&mut self.early) {
-            let _ = reply.send(self.topics.notification(&self.core, user));
         }
     }
 

@@ -15,6 +15,8 @@ use super::topic::Topic;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::{CallId, DeviceId, SessionId, TenantId, UserId};
 
+mod renewal;
+
 /// Most bytes of payload all rings hold together: at some 200 bytes a push, 300 topics with full rings. Above it a ring
 /// grows only by dropping its own oldest.
 const RINGS_BYTES: isize = 64 << 20;
@@ -214,31 +216,6 @@ impl Hub {
             self.0.lags.increment(1);
         }
         taken
-    }
-
-    /// The topic's owner begins a new life, and what it said last may not be all that happened: nothing is replayed any
-    /// more, and whoever listens is given the present state by a `resync`.
-    pub fn renew(&self, tenant: TenantId, topic: Topic) {
-        if let Some(mut room) = self.0.rooms.get_mut(&(tenant, topic)) {
-            self.renew_room(&mut room);
-        }
-    }
-
-    /// As [`Hub::renew`] for every topic of a tenant that `meant` names.
-    pub fn renew_all(&self, tenant: TenantId, meant: impl Fn(Topic) -> bool) {
-        for mut room in self.0.rooms.iter_mut() {
-            let (of, topic) = *room.key();
-            if of == tenant && meant(topic) {
-                self.renew_room(&mut room);
-            }
-        }
-    }
-
-    fn renew_room(&self, room: &mut Room) {
-        if let Some(kept) = &mut room.ring {
-            self.0.ring_bytes.fetch_sub(kept.ring.forget() as isize, Ordering::Relaxed);
-        }
-        room.subscribers.iter().for_each(|one| one.renew());
     }
 
     /// Whether anybody would hear or could replay a push: callers may spare themselves building a costly payload.
