@@ -22,6 +22,7 @@ use crate::domain::department::Settings;
 use crate::domain::ids::{DepartmentId, IdSource, TenantId};
 use crate::domain::rules::Rules;
 use crate::live::hub::Hub;
+use crate::live::topic::Topic;
 use crate::queue::Command;
 use crate::store::{Store, StoreError, restore};
 
@@ -237,18 +238,26 @@ impl System {
                 // It could not be read now, and whoever waits behind us should not wait for that to show.
                 return Err(UNAVAILABLE);
             }
-            let mut closed = gate.write().await;
-            if closed.link.is_none() {
-                match self.begin(tenant, closed.died_at).await? {
-                    Some(link) => closed.link = Some(link),
-                    None => {
-                        drop(closed);
-                        self.0.tenants.remove_if(&tenant, |_, gate| Arc::strong_count(gate) <= 2);
-                        return Err(CallError::NotFound);
-                    }
-                }
-            }
+            // In a task of its own: whoever stops waiting must not leave a tenant half started.
+            let started = tokio::spawn(self.clone().open(tenant, gate.clone())).await;
+            started.map_err(|_| CallError::Failed)??;
         }
+    }
+
+    /// Starts a tenant, unless somebody else has done so meanwhile.
+    async fn open(self, tenant: TenantId, gate: Arc<Gate>) -> Result<(), CallError> {
+        let mut closed = gate.write().await;
+        if closed.link.is_some() {
+            return Ok(());
+        }
+        if let Some(link) = self.begin(tenant, closed.died_at).await? {
+            closed.link = Some(link);
+            return Ok(());
+        }
+        drop(closed);
+        // Held by the map, whoever waits for this, and this.
+        self.0.tenants.remove_if(&tenant, |_, gate| Arc::strong_count(gate) <= 3);
+        Err(CallError::NotFound)
     }
 
     async fn begin(&self, tenant: TenantId, died_at: Option<Timestamp>) -> Result<Option<Arc<TenantLink>>, CallError> {
@@ -305,6 +314,10 @@ impl System {
             return Err(OVERLOADED);
         }
         let _ = link.actor.set(actor);
+        if died_at.is_some() {
+            // What the life before had committed and not told is told now. Presence says itself that it begins anew.
+            shared.hub.renew_all(tenant, |topic| !matches!(topic, Topic::Presence(_)));
+        }
         Ok(Some(link))
     }
 

@@ -1,7 +1,7 @@
 //! Owns one department's queue at run time: a message comes, the core applies it, the effects are performed, one timer is
 //! armed. It numbers the pushes of `queue:` as it releases them. It holds no rule and never awaits the roster or Postgres.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::directory::{Shared, TenantLink};
 use super::error::CallError;
 use super::persistence::{Owner, Settlement, Write};
-use super::settlement::Pending;
+use super::settlement::{Pending, RecordRefused};
 use super::tenant::TenantMsg;
 use super::timer::Timer;
 use super::wire::{ActiveCall, CustomerState, Figures, Parties, QueueState, Stats, WaitingCall};
@@ -84,6 +84,8 @@ pub(super) struct Args {
     pub day_start: Timestamp,
     /// Since when nobody served this queue.
     pub served_until: Option<Timestamp>,
+    /// A life before this one died in this life of the tenant.
+    pub again: bool,
     /// The call to end as `system_error`: it was touched last before each of three panics.
     pub condemned: Option<CallId>,
 }
@@ -142,7 +144,8 @@ impl Actor for QueueActor {
 
 impl State {
     async fn load(myself: ActorRef<QueueMsg>, args: Args) -> Result<Self, ActorProcessingErr> {
-        let Args { shared, link, department, incarnation, tenant_actor, day_start, served_until, condemned } = args;
+        let Args { shared, link, department, incarnation, tenant_actor, day_start, served_until, again, condemned } =
+            args;
         let tenant = link.tenant;
         let floor = link.joined_floor();
         let (mut restored, today) = load::queue(&shared.store, tenant, department, day_start, floor, served_until)
@@ -174,7 +177,16 @@ impl State {
         // The tenant hears that this life speaks before anything it says.
         let started = TenantMsg::QueueStarted { department, incarnation, actor: myself.clone() };
         state.tenant_actor.cast(started)?;
-        let open: Vec<CallId> = state.core.open_calls().map(|call| call.snapshot().id).collect();
+        let open: HashSet<CallId> = state.core.open_calls().map(|call| call.snapshot().id).collect();
+        let mut untold: Vec<CallId> = open.iter().copied().collect();
+        state.link.calls.retain(|id, at| {
+            let stays = *at != department || open.contains(id);
+            if !stays {
+                // Its end was committed, and the life before died before it could say so.
+                untold.push(*id);
+            }
+            stays
+        });
         for id in &open {
             state.link.calls.insert(*id, department);
         }
@@ -191,7 +203,7 @@ impl State {
             state.apply(&myself, Command::Freeze, None);
         }
         // Whose devices stayed connected while the queue was away is not away.
-        for call in open {
+        for &call in &open {
             for (device, kind) in state.shared.hub.devices(tenant, Topic::Call(call)) {
                 if kind == SubscriberKind::Customer {
                     state.apply(&myself, Command::Attach { call, device }, None);
@@ -199,6 +211,13 @@ impl State {
             }
         }
         state.tell_stats();
+        if again {
+            // What the life before had committed and not told is told now, and so is that its offers are gone.
+            state.shared.hub.renew(tenant, Topic::Queue(department));
+            for call in untold {
+                state.shared.hub.renew(tenant, Topic::Call(call));
+            }
+        }
         state.arm(&myself);
         Ok(state)
     }
@@ -206,9 +225,6 @@ impl State {
     fn handle(&mut self, myself: &ActorRef<QueueMsg>, message: QueueMsg) -> Result<(), ActorProcessingErr> {
         match message {
             QueueMsg::Command { command, reply } => {
-                if let Some(probe) = &self.shared.probes.before_command {
-                    probe(&command);
-                }
                 self.apply(myself, command, reply);
             }
             QueueMsg::Roster(envelope) => {
@@ -230,7 +246,7 @@ impl State {
                 }
                 // What was applied is not in the record and never will be: the whole tenant starts from it anew.
                 let _ = self.tenant_actor.cast(TenantMsg::Refused);
-                return Err("the record refused this tenant's changes".into());
+                return Err(RecordRefused.into());
             }
             QueueMsg::Timer(generation) => {
                 if self.timer.fired(generation) {
@@ -288,6 +304,9 @@ impl State {
         let touched = touched(&self.core, &command);
         if touched.is_some() {
             self.link.touch(self.department, touched);
+        }
+        if let Some(probe) = &self.shared.probes.before_command {
+            probe(&command);
         }
         let pick = match &command {
             Command::Pick { pick, .. } => Some(*pick),

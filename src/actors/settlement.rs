@@ -2,6 +2,11 @@
 
 use std::collections::VecDeque;
 
+/// Why an actor ends itself: what it applied is not in the record and never will be.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the record refused this tenant's changes")]
+pub(super) struct RecordRefused;
+
 /// Things to do once a ticket is committed. Bounded by what enters the actor: each item belongs to one command.
 #[derive(Debug)]
 pub(super) struct Pending<T> {

@@ -1,11 +1,12 @@
 //! Owns one tenant at run time: its roster, its queues' lives, and the topics `notification:`, `presence:` and `tenant:`.
 //! It holds no rule and never awaits a queue or Postgres; what takes long is a task that sends a message back.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorStatus, SupervisionEvent};
+use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::directory::{Shared, TenantLink};
@@ -13,9 +14,10 @@ use super::error::{CallError, OVERLOADED};
 use super::load;
 use super::persistence::{Owner, Settlement, Write};
 use super::queue::{QueueMsg, ReplyPort};
-use super::settlement::Pending;
+use super::settlement::{Pending, RecordRefused};
 use super::staff_topics::StaffTopics;
 use super::timer::Timer;
+use super::wire::NotificationState;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, GrantId, TenantId, UserId};
 use crate::live::hub::SubscriberKind;
@@ -27,6 +29,10 @@ use crate::roster::{Command, Effect, Reply, Roster};
 
 /// After a refusal the queues get so long to answer who waits before everything restarts.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
+/// Agents who come back before the queues have said what they hold wait for it at most so long, and at most so many:
+/// more than a company has.
+const EARLY_WITHIN: Duration = Duration::from_secs(2);
+const EARLY_MAX: usize = 10_000;
 /// Offers whose department is remembered, so that a late accept hears why: about 1 MiB.
 const OFFERS_MAX: usize = 10_000;
 
@@ -61,6 +67,10 @@ pub(super) struct State {
     children: BTreeMap<DepartmentId, Child>,
     /// The life each department's queue is being started as.
     starting: BTreeMap<DepartmentId, u64>,
+    /// Departments with open calls whose queues have not said yet what they hold.
+    unheard: BTreeSet<DepartmentId>,
+    /// Who asked meanwhile what an agent has.
+    early: Vec<(UserId, oneshot::Sender<Option<NotificationState>>)>,
     panics: HashMap<DepartmentId, VecDeque<Timestamp>>,
     offers: HashMap<GrantId, DepartmentId>,
     offers_order: VecDeque<GrantId>,
@@ -107,7 +117,8 @@ impl Actor for TenantActor {
         match event {
             SupervisionEvent::ActorFailed(cell, error) => {
                 tracing::error!(tenant = %state.tenant, %error, "a queue failed; it restarts from the record");
-                state.lost(&myself, cell.get_id(), true);
+                // Who was refused does not start again by himself: the whole tenant does.
+                state.lost(&myself, cell.get_id(), !error.is::<RecordRefused>());
             }
             SupervisionEvent::ActorTerminated(cell, _, _) => state.lost(&myself, cell.get_id(), false),
             _ => {}
@@ -143,6 +154,8 @@ impl State {
             pending: Pending::new(),
             children: BTreeMap::new(),
             starting: Default::default(),
+            unheard: open.iter().copied().collect(),
+            early: Vec::new(),
             panics: HashMap::new(),
             offers: HashMap::new(),
             offers_order: VecDeque::new(),
@@ -200,6 +213,10 @@ impl State {
             TenantMsg::FromQueue { department, envelopes } => {
                 for envelope in envelopes {
                     self.apply(myself, Command::Queue { department, envelope }, None);
+                }
+                // A queue's first words say what it holds.
+                if self.unheard.remove(&department) && self.unheard.is_empty() {
+                    self.answer_early();
                 }
             }
             TenantMsg::QueueStarted { department, incarnation, actor } => {
@@ -261,7 +278,7 @@ impl State {
                     let _ = myself.cast(TenantMsg::Restart);
                 });
             }
-            TenantMsg::Restart => return Err("the record refused this tenant's changes".into()),
+            TenantMsg::Restart => return Err(RecordRefused.into()),
             TenantMsg::Timer(generation) => {
                 if self.timer.fired(generation) {
                     self.turn_day(myself);
@@ -277,9 +294,8 @@ impl State {
             }
             TenantMsg::CallView { call, view } => self.topics.call(call, view),
             TenantMsg::Figures { figures, active, today } => self.topics.figures(figures, active, today),
-            TenantMsg::Notification { user, reply } => {
-                let _ = reply.send(self.topics.notification(&self.core, user));
-            }
+            TenantMsg::Notification { user, reply } => self.notification(myself, user, reply),
+            TenantMsg::AnswerEarly => self.answer_early(),
             TenantMsg::Presence { department, reply } => {
                 let _ = reply.send(self.topics.presence(department));
             }
@@ -367,6 +383,33 @@ impl State {
                 let _ = port.send(result);
             }
             Held::Changed(changed) => self.topics.status_changed(&self.core, &self.shared.hub, &changed),
+        }
+    }
+
+    /// What an agent has now. Until every queue has said what it holds his calls would seem to be gone, so he waits.
+    fn notification(
+        &mut self,
+        myself: &ActorRef<TenantMsg>,
+        user: UserId,
+        reply: oneshot::Sender<Option<NotificationState>>,
+    ) {
+        if self.unheard.is_empty() || self.early.len() >= EARLY_MAX {
+            let _ = reply.send(self.topics.notification(&self.core, user));
+            return;
+        }
+        if self.early.is_empty() {
+            let myself = myself.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(EARLY_WITHIN).await;
+                let _ = myself.cast(TenantMsg::AnswerEarly);
+            });
+        }
+        self.early.push((user, reply));
+    }
+
+    fn answer_early(&mut self) {
+        for (user, reply) in std::mem::take(&mut self.early) {
+            let _ = reply.send(self.topics.notification(&self.core, user));
         }
     }
 

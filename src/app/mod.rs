@@ -257,6 +257,8 @@ impl App {
         self.system.stop(WRITES_WITHIN).await;
         for task in self.background {
             task.abort();
+            // Only once it is gone is what it held ours to close.
+            let _ = task.await;
         }
         self.store.close().await;
         self.database.close(Some(self.clock.now())).await;

@@ -196,6 +196,18 @@ impl Subscriber {
         Offered::Queued
     }
 
+    /// What was said before may not be all that happened: broadcasts are dropped until the session has taken a fresh
+    /// state, which it does at once.
+    pub(super) fn renew(&self) {
+        let mut state = self.outbox.state();
+        // One that is muted will take a fresh state anyway.
+        if state.close.is_some() || self.muted.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        state.items.push_back(Delivery::Lagged { channel: self.channel });
+        wake(state);
+    }
+
     /// A directed message: never dropped while the socket lives. False when the outbox was full and the socket is closed.
     pub(super) fn must_take(&self, push: &Arc<Push>) -> bool {
         let mut state = self.outbox.state();

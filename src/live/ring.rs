@@ -50,6 +50,12 @@ impl Ring {
         }
     }
 
+    /// Forgets every push and how far it had come. Returns how many bytes that freed.
+    pub fn forget(&mut self) -> usize {
+        self.last = None;
+        self.clear()
+    }
+
     /// Forgets every push. Returns how many bytes that freed.
     pub fn clear(&mut self) -> usize {
         self.kept = VecDeque::new();

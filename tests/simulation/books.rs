@@ -7,14 +7,19 @@ use serde_json::Value;
 use vez::domain::call::{EndReason, Phase, Rank};
 use vez::domain::clock::Timestamp;
 use vez::domain::ids::{CallId, DepartmentId, GrantId, UserId};
+use vez::domain::record::{Entry, RecordEvent};
 use vez::queue::event::{ReturnReason, Said, Settled};
 use vez::queue::exchange::{ToQueue, ToRoster};
 use vez::queue::{Applied, Command, Effect, Queue, Reply};
 
-use crate::checks::{Broken, ensure, same_call};
+use crate::checks::{Broken, ensure, place_by_the_rules, same_call};
 use crate::clients::{Asked, Request};
 use crate::shells::{Answer, DeskState};
 use crate::world::{GRACE_SECONDS_MIN, MAX_WAIT_SECONDS_MIN, World};
+
+/// Who refused a call is not asked again for five seconds at least, less what the machine's clock may have been set back
+/// by over a restart.
+const EXCLUDED_MICROS: i64 = 1_000_000;
 
 /// What one offer has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +30,7 @@ pub enum Fate {
 
 #[derive(Clone, Debug)]
 pub struct Offered {
-    department: DepartmentId,
+    pub department: DepartmentId,
     pub fate: Fate,
     /// It was made of no offer: a hand-pick.
     pub picked: bool,
@@ -42,10 +47,14 @@ pub struct Books {
     last_join: Timestamp,
     numbers: BTreeSet<i64>,
     /// How long each department was served, over all lives, in microseconds.
-    served: BTreeMap<DepartmentId, i64>,
+    pub served: BTreeMap<DepartmentId, i64>,
     /// The served time of each call's join, its last sign of life, and its restores since the join.
-    signs: BTreeMap<CallId, Sign>,
+    pub signs: BTreeMap<CallId, Sign>,
     pub slots: BTreeMap<UserId, usize>,
+    /// The served time when an agent last refused a call.
+    refused: BTreeMap<(CallId, UserId), i64>,
+    /// The same, written or not: a refusal that a crash took back is none.
+    refusing: BTreeMap<(CallId, UserId), i64>,
     /// The place each customer was last told.
     pub told: BTreeMap<CallId, u32>,
     /// The served time of each department's last change of settings.
@@ -53,11 +62,11 @@ pub struct Books {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Sign {
+pub struct Sign {
     joined: i64,
-    seen: i64,
-    restored: i64,
-    restores: u32,
+    pub seen: i64,
+    pub restored: i64,
+    pub restores: u32,
 }
 
 /// What a queue was like before a command.
@@ -112,7 +121,7 @@ impl World {
                         } else {
                             "none"
                         };
-                        (snapshot.rank(), snapshot.id, reason)
+                        (place_by_the_rules(snapshot), snapshot.id, reason)
                     })
                     .collect();
             }
@@ -172,8 +181,14 @@ impl World {
         let mut demands = 0;
         for effect in &applied.effects {
             match effect {
-                Effect::Say(Said::Offered { call, grant, .. }) => {
-                    let rank = shell.queue.call(*call).map(|call| call.snapshot().rank());
+                Effect::Say(Said::Offered { call, grant, user, .. }) => {
+                    let refused = books.refused.get(&(*call, *user)).copied();
+                    ensure(
+                        refused.is_none_or(|at| served - at >= EXCLUDED_MICROS),
+                        "who_refused_is_not_asked_again",
+                        || format!("{call:?} to {user:?}, who refused at {refused:?}, now {served}"),
+                    )?;
+                    let rank = shell.queue.call(*call).map(|call| place_by_the_rules(call.snapshot()));
                     // It may have ended within the same command.
                     let Some(rank) = rank else { continue };
                     let earlier = before.earlier.iter().filter(|(other, ..)| *other < rank);
@@ -189,6 +204,9 @@ impl World {
                 }
                 Effect::Record { entry, settled } => {
                     for event in &entry.events {
+                        if let Some(pair) = refusal(event) {
+                            books.refusing.insert(pair, served);
+                        }
                         if let Some(offer) = event.data.get("offer_id") {
                             books.outcome(department, before, event.kind, offer, &event.data)?;
                         }
@@ -210,85 +228,6 @@ impl World {
         ensure(before.grants == 0 || demands == 1, "a_grant_is_answered_with_a_demand", || {
             format!("{:?}", applied.effects)
         })
-    }
-
-    /// Looks at a queue that came back from the record.
-    pub fn after_restore(&mut self, tenant: usize, department: DepartmentId, effects: &[Effect]) -> Result<(), Broken> {
-        let Some(DeskState::Up(shell)) = self.tenants[tenant].desks.get(&department) else { return Ok(()) };
-        let ended: BTreeSet<CallId> = effects
-            .iter()
-            .filter_map(|effect| match effect {
-                Effect::Record { settled: Settled::Ended(call), .. } => Some(call.id),
-                _ => None,
-            })
-            .collect();
-        let store = &self.tenants[tenant].store;
-        let mut told: Vec<(CallId, u32)> = Vec::new();
-        for effect in effects {
-            if let Effect::Say(Said::Position { call, position, .. }) = effect {
-                told.push((*call, *position));
-            }
-        }
-        let mut count = 0;
-        for row in store.open(department) {
-            count += 1;
-            let call = shell.queue.call(row.id).map(|call| call.snapshot());
-            let same = call.is_some_and(|call| same_call(call, row) || call.version > row.version);
-            ensure(same || ended.contains(&row.id), "a_restore_is_the_record", || format!("{row:?}\n{call:?}"))?;
-        }
-        let restored = shell.queue.open_calls().count() + ended.len();
-        ensure(count == restored, "a_restore_is_the_record", || format!("{count} rows, {restored} calls"))?;
-        let mut acknowledged: Vec<(Rank, CallId)> = self.tenants[tenant]
-            .books
-            .acknowledged
-            .iter()
-            .filter(|(id, _)| store.calls.get(*id).is_some_and(|row| row.department_id == department))
-            .filter(|(id, _)| shell.queue.position(**id).is_some())
-            .map(|(id, (_, rank))| (*rank, *id))
-            .collect();
-        acknowledged.sort();
-        let positions: Vec<Option<u32>> = acknowledged.iter().map(|(_, id)| shell.queue.position(*id)).collect();
-        ensure(positions.is_sorted(), "acknowledged_places_keep_their_order", || format!("{positions:?}"))?;
-        let ids: Vec<CallId> = shell.queue.open_calls().map(|call| call.snapshot().id).collect();
-        let books = &mut self.tenants[tenant].books;
-        books.told.extend(told);
-        let served = books.served.get(&department).copied().unwrap_or(0);
-        for id in ids {
-            let sign = books.signs.entry(id).or_default();
-            sign.seen = served;
-            sign.restored = served;
-            sign.restores += 1;
-        }
-        Ok(())
-    }
-
-    /// Looks at a roster that came back from the record: every agent as he was, without a click of his.
-    pub fn after_roster_restore(&self, tenant: usize, roster: &vez::roster::Roster) -> Result<(), Broken> {
-        for (user, row) in &self.tenants[tenant].store.agents {
-            let Some(agent) = roster.agent(*user) else { continue };
-            let now = agent.snapshot(self.clock());
-            // What was to follow the call follows at once when the call ended with the life before.
-            let same = now.intent == row.intent && now.after_call == row.after_call;
-            let followed = row.after_call.as_ref() == Some(&now.intent) && now.after_call.is_none();
-            let kept = now.held == row.held && now.misses == row.misses && now.rotation == row.rotation;
-            ensure((same || followed) && kept, "agents_are_as_they_were", || format!("{row:?}\n{now:?}"))?;
-        }
-        Ok(())
-    }
-
-    /// A life of a queue is over: its time counts, its standing offers do not.
-    pub fn no_longer_served(&mut self, tenant: usize, department: DepartmentId) {
-        let now = self.clock();
-        let this = &mut self.tenants[tenant];
-        let Some(DeskState::Up(shell)) = this.desks.get_mut(&department) else { return };
-        let mut served = std::mem::take(&mut shell.served);
-        if !shell.queue.is_frozen() {
-            served += now.micros() - shell.served_at.micros();
-        }
-        *this.books.served.entry(department).or_default() += served;
-        for offer in this.books.offers.values_mut().filter(|offer| offer.department == department) {
-            offer.fate = Fate::Over;
-        }
     }
 
     /// A reply promises only what is in the record.
@@ -364,7 +303,26 @@ impl World {
     }
 }
 
+/// Who refused which call, if the event says so.
+fn refusal(event: &RecordEvent) -> Option<(CallId, UserId)> {
+    let refused = matches!(event.kind, "offer_declined" | "offer_timed_out" | "call_returned");
+    if refused { event.call_id.zip(event.user_id) } else { None }
+}
+
 impl Books {
+    /// Exclusions were moved by the outage, and only their queue knows: its next life may ask again early.
+    pub fn forget_refusals(&mut self) {
+        self.refused.clear();
+        self.refusing.clear();
+    }
+
+    /// An entry is in the record.
+    pub fn committed(&mut self, entry: &Entry) {
+        for pair in entry.events.iter().filter_map(refusal) {
+            self.refused.extend(self.refusing.get(&pair).map(|at| (pair, *at)));
+        }
+    }
+
     pub fn forget_lost_joins(&mut self, last: Option<Timestamp>) {
         self.last_join = last.unwrap_or_default();
     }

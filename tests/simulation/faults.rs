@@ -75,6 +75,7 @@ impl World {
                 self.tally.note("commits");
                 self.say(|| format!("t{tenant} committed {}", done.len()));
                 for write in done {
+                    self.tenants[tenant].books.committed(&write.entry);
                     if let (Owner::Queue(department, incarnation), Some(settled)) = (write.owner, write.settled)
                         && let Some(shell) = self.queue_mut(tenant, department)
                         && shell.incarnation == incarnation
@@ -407,6 +408,9 @@ impl World {
         self.storage_away = false;
         self.away_since = None;
         self.say(|| "OUTAGE OVER".into());
+        for tenant in &mut self.tenants {
+            tenant.books.forget_refusals();
+        }
         self.tell_all(NEWS_MICROS / 4, vez::queue::Command::Thaw, vez::roster::Command::Thaw);
         Ok(())
     }

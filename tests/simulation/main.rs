@@ -10,6 +10,7 @@ mod checks;
 mod clients;
 mod dice;
 mod faults;
+mod lives;
 mod model;
 mod shells;
 mod workload;

@@ -49,7 +49,7 @@ impl Swarm {
         Self {
             refused: maybe(&[0, 0, 3, 10]),
             unheard: maybe(&[0, 20, 100]),
-            panics: maybe(&[0, 0, 1, 3]),
+            panics: maybe(&[0, 1, 4, 12]),
             crashes: maybe(&[0, 2, 6]),
             outages: maybe(&[0, 0, 4, 10]),
             tenant_panics: maybe(&[0, 0, 3]),

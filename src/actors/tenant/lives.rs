@@ -22,7 +22,7 @@ impl State {
         if self.children.contains_key(&department) || !self.link.has_department(department) {
             return;
         }
-        self.begin_queue(myself, department, self.served_until, None, Duration::ZERO);
+        self.begin_queue(myself, department, self.served_until, false, None, Duration::ZERO);
     }
 
     /// Starts a life of a queue in a task of its own; it says so by `QueueStarted`, or the task by `QueueFailed`.
@@ -31,6 +31,7 @@ impl State {
         myself: &ActorRef<TenantMsg>,
         department: DepartmentId,
         served_until: Option<Timestamp>,
+        again: bool,
         condemned: Option<CallId>,
         pause: Duration,
     ) {
@@ -47,6 +48,7 @@ impl State {
             tenant_actor: myself.clone(),
             day_start: self.day_start,
             served_until,
+            again,
             condemned,
         };
         let (shared, tenant, myself) = (self.shared.clone(), self.tenant, myself.clone());
@@ -91,14 +93,14 @@ impl State {
         while panics.front().is_some_and(|at| at.plus_seconds(PANICS_WITHIN_SECONDS) < now) {
             panics.pop_front();
         }
-        let again = panics.len() > 1;
+        let in_a_row = panics.len() > 1;
         let condemned = if panics.len() >= PANICS_MAX {
             panics.clear();
             self.link.touched(department)
         } else {
             None
         };
-        let pause = if again { RESTART_PAUSE } else { Duration::ZERO };
-        self.begin_queue(myself, department, served_until, condemned, pause);
+        let pause = if in_a_row { RESTART_PAUSE } else { Duration::ZERO };
+        self.begin_queue(myself, department, served_until, true, condemned, pause);
     }
 }

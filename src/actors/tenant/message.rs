@@ -89,6 +89,8 @@ pub enum TenantMsg {
         department: DepartmentId,
         reply: oneshot::Sender<PresenceState>,
     },
+    /// Whoever waits for the queues to say what they hold has waited long enough.
+    AnswerEarly,
     Dashboard(oneshot::Sender<DashboardState>),
     IsIdle(oneshot::Sender<bool>),
 }

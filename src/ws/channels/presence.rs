@@ -6,8 +6,10 @@ use serde_json::value::RawValue;
 
 use super::{Joined, Place, Snapshot, check_text, done, read};
 use crate::domain::agent::{AgentStatus, Intent};
-use crate::domain::ids::DepartmentId;
+use crate::domain::ids::{DepartmentId, UserId};
+use crate::domain::role::Role;
 use crate::live::hub::Sink;
+use crate::store;
 use crate::ws::problem::Problem;
 
 /// Longest reason of a pause: it is shown in one line.
@@ -40,20 +42,33 @@ struct SetStatus {
     reason: Option<String>,
     #[serde(default)]
     after_call: bool,
+    /// Whose; a supervisor may choose for somebody else, who is told by whom.
+    #[serde(default)]
+    user_id: Option<UserId>,
 }
 
 pub(super) async fn command(place: &Place, event: &str, payload: &RawValue) -> Result<String, Problem> {
-    let (user, _) = place.staff()?;
+    let (me, role) = place.staff()?;
     if event != "set_status" {
         return Err(Problem::unknown_event());
     }
-    let SetStatus { status, reason, after_call } = read(payload)?;
+    let SetStatus { status, reason, after_call, user_id } = read(payload)?;
+    let user = user_id.unwrap_or(me);
+    if user != me && role < Role::Supervisor {
+        return Err(Problem::new("forbidden", "Only supervisors may choose a status for somebody else."));
+    }
     if let Some(reason) = &reason {
         check_text(reason, REASON_CHARS_MAX)?;
     }
     // Only a pause has a reason.
     let reason = reason.filter(|_| status == AgentStatus::Paused).map(Into::into);
     let intent = Intent { status, reason };
-    place.state.queues().set_status(place.tenant(), user, None, intent, after_call).await?;
+    let by = if user == me {
+        None
+    } else {
+        let found = store::users::find(place.state.store(), place.tenant(), me).await?;
+        Some((me, found.ok_or(Problem::unauthorized())?.name))
+    };
+    place.state.queues().set_status(place.tenant(), user, by, intent, after_call).await?;
     Ok(done())
 }

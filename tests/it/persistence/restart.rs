@@ -65,9 +65,11 @@ async fn after_a_restart_the_line_and_the_agents_are_as_they_were() {
 
     let app = app.restart_after(GAP).await;
     assert!(app.now() >= before + GAP);
+    let mut pages = Vec::new();
     for (place, index) in order.into_iter().enumerate() {
-        let topic = reconnect(&app, &waiting[index]).await;
-        assert_eq!(topic.reply["position"], place + 1, "{}", topic.reply);
+        let page = reconnect(&app, &waiting[index]).await;
+        assert_eq!(page.reply["position"], place + 1, "{}", page.reply);
+        pages.push(page);
     }
     // Nobody clicks anything: the agents' pages connect, and show what was.
     let mut desks = Vec::new();

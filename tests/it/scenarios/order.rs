@@ -114,8 +114,7 @@ fn offers(events: &[EventRow]) -> Vec<Offered<'_>> {
         .iter()
         .filter_map(|event| {
             let data = event.data.as_ref()?;
-            let offered_at = data.get("offered_at")?.as_i64()?;
-            let from = DateTime::from_timestamp_micros(offered_at)?;
+            let from: DateTime<Utc> = data.get("offered_at")?.as_str()?.parse().unwrap();
             let passed = data.get("passed").unwrap_or(&Value::Null);
             Some(Offered { call: event.call_id?, user: event.user_id?, span: (from, event.at), passed })
         })
