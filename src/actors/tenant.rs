@@ -235,10 +235,10 @@ impl State {
                 self.link.publish_queue(department, Some(actor));
             }
             TenantMsg::EnsureQueue { department } => self.ensure_queue(myself, department),
-            TenantMsg::QueueFailed { department, incarnation, served_until } => {
+            TenantMsg::QueueFailed { department, incarnation, served_until, panicked } => {
                 if self.starting.get(&department) == Some(&incarnation) {
                     self.starting.remove(&department);
-                    self.restart(myself, department, served_until);
+                    self.restart(myself, department, served_until, panicked);
                 } else if self.children.get(&department).is_some_and(|child| child.incarnation == incarnation) {
                     let id = self.children.get(&department).map(|child| child.id);
                     if let Some(id) = id {

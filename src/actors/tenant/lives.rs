@@ -10,6 +10,7 @@ use super::{State, TenantMsg};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId};
 use crate::roster::Command;
+use crate::store::StoreError;
 
 /// Panics of one queue within a minute before the call last touched is ended instead of tried again.
 const PANICS_MAX: usize = 3;
@@ -58,7 +59,10 @@ impl State {
             shared.persistence.flush(tenant).await;
             if let Err(error) = Actor::spawn_linked(None, QueueActor, args, myself.get_cell()).await {
                 tracing::warn!(%tenant, %department, %error, "a queue could not start; trying again");
-                let _ = myself.cast(TenantMsg::QueueFailed { department, incarnation, served_until });
+                // A store that cannot be read is nobody's fault here; anything else went wrong with what was read.
+                let unread = std::error::Error::source(&error).is_some_and(|cause| cause.is::<StoreError>());
+                let failed = TenantMsg::QueueFailed { department, incarnation, served_until, panicked: !unread };
+                let _ = myself.cast(failed);
             }
         });
     }
@@ -75,7 +79,7 @@ impl State {
         self.apply(myself, Command::QueueStopped { department, incarnation }, None);
         if failed {
             let now = self.shared.clock.now();
-            self.restart(myself, department, Some(now));
+            self.restart(myself, department, Some(now), true);
         }
     }
 
@@ -85,16 +89,19 @@ impl State {
         myself: &ActorRef<TenantMsg>,
         department: DepartmentId,
         served_until: Option<Timestamp>,
+        panicked: bool,
     ) {
         metrics::counter!("vez_queue_restarts_total").increment(1);
         let now = self.shared.clock.now();
         let panics = self.panics.entry(department).or_default();
-        panics.push_back(now);
+        if panicked {
+            panics.push_back(now);
+        }
         while panics.front().is_some_and(|at| at.plus_seconds(PANICS_WITHIN_SECONDS) < now) {
             panics.pop_front();
         }
-        let in_a_row = panics.len() > 1;
-        let condemned = if panics.len() >= PANICS_MAX {
+        let in_a_row = !panicked || panics.len() > 1;
+        let condemned = if panicked && panics.len() >= PANICS_MAX {
             panics.clear();
             self.link.touched(department)
         } else {

@@ -58,6 +58,8 @@ pub enum TenantMsg {
         department: DepartmentId,
         incarnation: u64,
         served_until: Option<Timestamp>,
+        /// It was not the store that could not be read.
+        panicked: bool,
     },
     /// A department was made or changed.
     Department {

@@ -36,7 +36,6 @@ pub struct Member {
     pub role: Role,
     /// An access token, good for 15 minutes of the application's clock. [`Company::log_in`] makes a fresh one.
     pub token: String,
-    pub session: SessionId,
     pub client: Client,
 }
 
@@ -132,9 +131,9 @@ impl Company<'_> {
         for department in serves {
             departments::add_user(self.store(), self.tenant, *department, id, now).await.unwrap();
         }
-        let (token, session) = self.log_in(id, role).await;
+        let (token, _) = self.log_in(id, role).await;
         let client = self.app.client_of(&token);
-        Member { id, name: name.to_owned(), email, role, token, session, client }
+        Member { id, name: name.to_owned(), email, role, token, client }
     }
 
     /// A login as the route makes one, without the price of a password: an access token and its session.
