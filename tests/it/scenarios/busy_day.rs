@@ -72,7 +72,7 @@ struct World<'a> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_day_loses_nobody_doubles_nobody_and_keeps_the_order() {
     let seed = std::env::var("BUSY_DAY_SEED").ok().map_or(7, |text| text.parse().unwrap());
-    let app = TestApp::builder().real_clock().seed(seed).start().await;
+    let app = TestApp::builder().real_clock().start().await;
     let company = app.company("busy").await;
     let departments = [company.department("Sales").await, company.department("Support").await];
     let manager = company.user("Boss", Role::Manager).await;

@@ -129,10 +129,10 @@ async fn a_login_that_ends_takes_its_sockets_with_it_and_no_others() {
     let company = app.company("acme").await;
     let line = company.department("Line").await;
     let ana = company.agent("Ana", &[line]).await;
-    let (token, _) = company.log_in(ana.id, ana.role).await;
-    let mut page = app.topic(&ana.token, &ana.topic()).await;
-    let mut phone = app.topic(&token, &ana.topic()).await;
-    app.app.hub().close_sockets(company.tenant, Login::Session(ana.session));
+    let (token, session) = company.log_in(ana.id, ana.role).await;
+    let mut page = app.topic(&token, &ana.topic()).await;
+    let mut phone = app.topic(&ana.token, &ana.topic()).await;
+    app.app.hub().close_sockets(company.tenant, Login::Session(session));
     assert!(page.until_closed().await.contains("logged_out"));
     phone.push("wrap_up_end", Value::Null).await.unwrap_err();
     phone.expect_no("phx_close", std::time::Duration::from_millis(50)).await;
