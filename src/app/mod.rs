@@ -65,6 +65,12 @@ pub struct App {
     /// Where it listens.
     pub addr: SocketAddr,
     database: Database,
+    running: Running,
+}
+
+/// Everything that runs on the database: apart from it, so that a failed start can still close it.
+struct Running {
+    addr: SocketAddr,
     store: Store,
     queues: Queues,
     system: System,
@@ -89,7 +95,7 @@ impl App {
         let database = Database::open(&config.database, &clock, &ids).await?;
         let started = Self::start_on(&database, config, listener, clock, ids, probes, routes, metrics).await;
         match started {
-            Ok(unfinished) => Ok(unfinished.with(database)),
+            Ok(running) => Ok(Self { addr: running.addr, database, running }),
             Err(error) => {
                 database.close(None).await;
                 Err(error)
@@ -106,7 +112,7 @@ impl App {
         probes: Probes,
         routes: Router<AppState>,
         metrics: metrics_exporter_prometheus::PrometheusHandle,
-    ) -> anyhow::Result<Unfinished> {
+    ) -> anyhow::Result<Running> {
         let shards = config.database.writer_shards.clamp(1, 16);
         let store = Store::connect(database.options(), config.database.app_connections.max(1), shards + 2)
             .await
@@ -181,7 +187,7 @@ impl App {
             tokio::spawn(async move { limits.sweep_forever().await }),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
         ];
-        Ok(Unfinished {
+        Ok(Running {
             addr,
             store,
             queues,
@@ -202,109 +208,68 @@ impl App {
 
     /// The door to the queues.
     pub fn queues(&self) -> &Queues {
-        &self.queues
+        &self.running.queues
     }
 
     /// The store.
     pub fn store(&self) -> &Store {
-        &self.store
+        &self.running.store
     }
 
     /// The clock everything runs by.
     pub fn clock(&self) -> &Clock {
-        &self.clock
+        &self.running.clock
     }
 
     /// The source of ids.
     pub fn ids(&self) -> &IdSource {
-        &self.ids
+        &self.running.ids
     }
 
     /// Hashes and checks passwords.
     pub fn passwords(&self) -> &Passwords {
-        &self.passwords
+        &self.running.passwords
     }
 
     /// Issues tokens.
     pub fn tokens(&self) -> &Tokens {
-        &self.tokens
+        &self.running.tokens
     }
 
     /// The secret tokens are signed with; other secrets are derived from it.
     pub fn secret(&self) -> &[u8] {
-        &self.secret
+        &self.running.secret
     }
 
     /// Open sockets.
     pub fn hub(&self) -> &Hub {
-        &self.hub
+        &self.running.hub
     }
 
     /// Returns when another process has taken the database: this one must stop.
     pub async fn fenced(&self) {
-        let mut health = self.health.watch();
+        let mut health = self.running.health.watch();
         let _ = health.wait_for(|health| *health == Health::Fenced).await;
     }
 
     /// Stops in order: nothing new, sockets are told, what was acknowledged or applied is written, Postgres stops.
     pub async fn shutdown(self) {
-        self.readiness.set_stopping();
-        self.stopping.cancel();
-        self.hub.close_all(Close::GOING_AWAY);
-        if tokio::time::timeout(SOCKETS_WITHIN, self.serving).await.is_err() {
+        let Self { database, running, .. } = self;
+        running.readiness.set_stopping();
+        running.stopping.cancel();
+        running.hub.close_all(Close::GOING_AWAY);
+        if tokio::time::timeout(SOCKETS_WITHIN, running.serving).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }
-        self.system.stop(WRITES_WITHIN).await;
-        for task in self.background {
+        running.system.stop(WRITES_WITHIN).await;
+        for task in running.background {
             task.abort();
             // Only once it is gone is what it held ours to close.
             let _ = task.await;
         }
-        self.store.close().await;
-        self.database.close(Some(self.clock.now())).await;
+        running.store.close().await;
+        database.close(Some(running.clock.now())).await;
         tracing::info!("stopped");
-    }
-}
-
-/// An app that does not own its database yet, so that a failed start can still close it.
-struct Unfinished {
-    addr: SocketAddr,
-    store: Store,
-    queues: Queues,
-    system: System,
-    hub: Hub,
-    clock: Clock,
-    ids: IdSource,
-    passwords: Passwords,
-    tokens: Tokens,
-    secret: Vec<u8>,
-    readiness: Readiness,
-    stopping: CancellationToken,
-    health: StorageHealth,
-    serving: JoinHandle<()>,
-    background: Vec<JoinHandle<()>>,
-}
-
-impl Unfinished {
-    fn with(self, database: Database) -> App {
-        App {
-            addr: self.addr,
-            database,
-            store: self.store,
-            queues: self.queues,
-            system: self.system,
-            hub: self.hub,
-            clock: self.clock,
-            ids: self.ids,
-            passwords: self.passwords,
-            tokens: self.tokens,
-            secret: self.secret,
-            readiness: self.readiness,
-            stopping: self.stopping,
-            health: self.health,
-            serving: self.serving,
-            background: self.background,
-        }
     }
 }
 
