@@ -265,9 +265,13 @@ pub async fn by_join_key(
 ) -> Result<Option<CallId>> {
     let mut tx = store.tenant_tx(tenant).await?;
     let id = sqlx::query_scalar!(
-        "SELECT id FROM calls
-         WHERE tenant_id = $1 AND link_id = $2 AND join_key = $3 AND (open OR completed_at > $4)
-         ORDER BY number DESC LIMIT 1",
+        // Found first and sorted after, lest a plan walks the tenant's calls from the newest on until one fits: 1 ms with an
+        // empty table, 15 ms with 15,000 calls.
+        "WITH found AS MATERIALIZED (
+             SELECT id, number FROM calls
+             WHERE tenant_id = $1 AND link_id = $2 AND join_key = $3 AND (open OR completed_at > $4)
+         )
+         SELECT id FROM found ORDER BY number DESC LIMIT 1",
         tenant.0,
         link.0,
         join_key_hash,
