@@ -293,12 +293,6 @@ impl Queues {
         self.view(&entered, reply)
     }
 
-    /// Staff takes a call out of the line.
-    pub async fn withdraw(&self, tenant: TenantId, call: CallId, by: UserId) -> Answer<()> {
-        let command = Command::End { call, reason: EndReason::Withdrawn, by: Some(by) };
-        self.call_command(tenant, call, command).await.map(|_| ())
-    }
-
     // --- supervision ---
 
     /// The join reply of `queue:`.
@@ -381,10 +375,5 @@ impl Queues {
     pub async fn link_cancelled(&self, tenant: TenantId, department: DepartmentId, link: LinkId) -> Answer<()> {
         let entered = self.system.enter(tenant).await?;
         self.command_in(&entered, department, Command::LinkCancelled { link }).await.map(|_| ())
-    }
-
-    /// Whether the record can be written now.
-    pub fn is_writable(&self) -> bool {
-        self.writable().is_ok()
     }
 }

@@ -296,11 +296,6 @@ impl Queue {
         self.calls.values().map(|call| &**call)
     }
 
-    /// A call that ended within the last minute.
-    pub fn recently_ended(&self, id: CallId) -> Option<&Arc<CallSnapshot>> {
-        self.ended.get(&id).map(|(call, _)| call)
-    }
-
     /// How many calls are in line, offered ones included.
     pub fn queue_size(&self) -> u32 {
         self.line.len()
