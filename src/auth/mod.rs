@@ -8,6 +8,7 @@ pub mod lockout;
 pub mod passwords;
 pub mod principal;
 pub mod revocations;
+pub mod seal;
 pub mod second_factor;
 pub mod tokens;
 
@@ -15,4 +16,5 @@ pub use lockout::Lockouts;
 pub use passwords::{PasswordError, Passwords};
 pub use principal::Principal;
 pub use revocations::Revocations;
+pub use seal::Seal;
 pub use tokens::{Claims, TokenError, Tokens, Use, sha256_hex};
