@@ -25,6 +25,7 @@ pub mod embedded;
 mod error;
 pub mod events;
 pub mod links;
+pub mod mails;
 mod members;
 mod migrate;
 pub mod notifications;
@@ -39,6 +40,7 @@ mod restore_rows;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
+mod work;
 
 /// How to reach a Postgres; whoever starts the server passes it on unread.
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
@@ -47,3 +49,4 @@ pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use migrate::migrate;
 pub use page::{PAGE_SIZE_MAX, Page, Paged, Sort, SortOrder};
+pub use work::{Author, Work};
