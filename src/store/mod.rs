@@ -7,6 +7,8 @@
 //! |---|---|
 //! | `embedded` | the private Postgres process |
 //! | `connect` | pools, roles, the tenant's transaction |
+//! | `bells` | who is woken by a commit |
+//! | `work` | one change of a tenant's rows by somebody |
 //! | `error` | what may go wrong, by SQLSTATE |
 //! | `page` | pages and sorting of lists |
 //! | `migrate` | migrations and roles |
@@ -17,6 +19,7 @@
 //! | `numbers` | committed blocks of numbers |
 //! | the rest | one aggregate each |
 
+mod bells;
 pub mod calls;
 mod connect;
 pub mod customers;
@@ -45,6 +48,7 @@ mod work;
 /// How to reach a Postgres; whoever starts the server passes it on unread.
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
+pub use bells::{Bell, Bells};
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use migrate::migrate;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Result, Store, Transaction};
+use super::{Bell, Bells, Result, Store, Transaction};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TenantId, UserId};
 
@@ -24,12 +24,15 @@ pub struct Work {
     pub tenant: TenantId,
     pub now: Timestamp,
     tx: Transaction,
+    /// Rung once it lasts.
+    bells: Vec<Bell>,
+    all_bells: Bells,
 }
 
 impl Store {
     /// Begins a change of `tenant`'s rows.
     pub async fn work(&self, tenant: TenantId, now: Timestamp, _author: Option<&Author>) -> Result<Work> {
-        Ok(Work { tenant, now, tx: self.tenant_tx(tenant).await? })
+        Ok(Work { tenant, now, tx: self.tenant_tx(tenant).await?, bells: Vec::new(), all_bells: self.bells().clone() })
     }
 }
 
@@ -39,8 +42,17 @@ impl Work {
         &mut self.tx
     }
 
+    /// Once it lasts, this bell is rung.
+    pub(super) fn then_ring(&mut self, which: impl FnOnce(&Bells) -> &Bell) {
+        self.bells.push(which(&self.all_bells).clone());
+    }
+
     /// Makes it last.
     pub async fn commit(self) -> Result<()> {
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await?;
+        for bell in &self.bells {
+            bell.ring();
+        }
+        Ok(())
     }
 }
