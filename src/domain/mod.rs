@@ -21,3 +21,4 @@ pub mod locale;
 pub mod record;
 pub mod role;
 pub mod rules;
+pub mod words;
