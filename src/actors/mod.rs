@@ -19,6 +19,7 @@ mod error;
 pub mod handle;
 pub mod health;
 mod load;
+pub mod mail;
 mod numbers;
 pub mod persistence;
 mod queue;

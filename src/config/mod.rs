@@ -9,6 +9,7 @@
 mod auth;
 mod database;
 mod limits;
+mod mail;
 mod queue;
 mod secret;
 mod server;
@@ -16,6 +17,7 @@ mod server;
 pub use auth::Auth;
 pub use database::Database;
 pub use limits::Limits;
+pub use mail::Mail;
 pub use queue::QueueDefaults;
 pub use secret::Secret;
 pub use server::Server;
@@ -38,6 +40,9 @@ pub struct Config {
     /// The times of the queue; some of them a department may override.
     #[command(flatten)]
     pub queue: QueueDefaults,
+    /// How mails leave, and when reminders are given.
+    #[command(flatten)]
+    pub mail: Mail,
 }
 
 /// Reads a switch the way people write one.

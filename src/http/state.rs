@@ -7,11 +7,13 @@ use axum::extract::FromRef;
 use axum::http::HeaderValue;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use super::caller::Callers;
 use super::lookups::Lookups;
-use super::public_url::PublicUrl;
+use super::public_url::{MailBase, PublicUrl};
 use super::rate_limit::RateLimits;
+use super::token_memory::ApiTokens;
 use crate::actors::handle::Queues;
-use crate::auth::{Passwords, Seal, Tokens};
+use crate::auth::{Lockouts, Passwords, Revocations, Seal, Tokens};
 use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
@@ -26,7 +28,13 @@ pub struct AppState {
     /// Sockets that end with a login or a membership.
     pub hub: Hub,
     pub tokens: Tokens,
+    /// Who sends a request.
+    pub callers: Callers,
+    /// Access tokens that are believed no longer.
+    pub revocations: Revocations,
     pub passwords: Passwords,
+    /// Accounts that were tried in vain.
+    pub lockouts: Lockouts,
     /// What is kept so that only this server reads it.
     pub seal: Seal,
     pub limits: RateLimits,
@@ -35,6 +43,8 @@ pub struct AppState {
     pub lookups: Lookups,
     pub readiness: Readiness,
     pub public_url: PublicUrl,
+    /// What links in mails start with.
+    pub mail_base: MailBase,
     /// What `/metrics` renders; without one it is empty.
     pub metrics: Option<PrometheusHandle>,
     /// Web origins that may call from a browser, besides our own.
@@ -52,6 +62,7 @@ impl AppState {
         queues: Queues,
         hub: Hub,
         tokens: Tokens,
+        revocations: Revocations,
         passwords: Passwords,
         seal: Seal,
         metrics: Option<PrometheusHandle>,
@@ -65,12 +76,16 @@ impl AppState {
             .iter()
             .map(|origin| HeaderValue::from_str(origin.trim()).map_err(|_| format!("{origin:?} is no web origin")))
             .collect::<Result<Vec<_>, _>>()?;
+        let api_tokens = ApiTokens::new(store.clone(), clock.clone());
         Ok(Self {
             store,
             queues,
             hub,
+            callers: Callers::new(tokens.clone(), revocations.clone(), Some(api_tokens)),
             tokens,
+            revocations,
             passwords,
+            lockouts: Lockouts::new(clock.clone(), config.auth.lockout_failures),
             seal,
             limits: RateLimits::new(&config.limits, &config.server, clock.clone())?,
             lookups: Lookups::new(clock.clone()),
@@ -78,6 +93,7 @@ impl AppState {
             ids,
             readiness,
             public_url: PublicUrl::new(config.server.public_url.as_deref())?,
+            mail_base: MailBase::new(&config.server),
             metrics,
             origins: origins.into(),
             body_bytes_max: config.server.body_bytes_max,

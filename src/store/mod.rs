@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `embedded` | the private Postgres process |
 //! | `connect` | pools, roles, the tenant's transaction |
+//! | `bells` | who is woken by a commit |
 //! | `error` | what may go wrong, by SQLSTATE |
 //! | `page` | pages and sorting of lists |
 //! | `migrate` | migrations and roles |
@@ -18,7 +19,9 @@
 //! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod api_tokens;
 pub mod audit;
+mod bells;
 pub mod calls;
 mod connect;
 pub mod customers;
@@ -28,17 +31,20 @@ mod error;
 pub mod events;
 pub mod idempotency;
 pub mod links;
+pub mod mails;
 mod members;
 mod migrate;
 pub mod notifications;
 pub mod numbers;
 pub mod ownership;
 mod page;
+pub mod password_resets;
 mod ratings;
 pub mod record;
 mod record_columns;
 pub mod restore;
 mod restore_rows;
+pub mod second_factors;
 pub mod sectors;
 pub mod sessions;
 pub mod tenants;
@@ -48,6 +54,7 @@ mod work;
 /// How to reach a Postgres; whoever starts the server passes it on unread.
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
+pub use bells::{Bell, Bells};
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use migrate::migrate;
