@@ -1,6 +1,7 @@
 //! The composition root: builds every part, starts serving, and stops everything in order. It decides nothing itself.
 
 mod database;
+mod logins;
 mod secret;
 mod serving;
 
@@ -18,7 +19,7 @@ use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
 use crate::actors::persistence::Persistence;
 use crate::actors::{Probes, System};
-use crate::auth::{Passwords, Seal, Tokens};
+use crate::auth::{Passwords, Revocations, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
@@ -144,6 +145,8 @@ impl App {
             u64::from(config.auth.access_seconds),
             u64::from(config.auth.refresh_seconds),
         );
+        let revocations = Revocations::new(clock.clone(), u64::from(config.auth.access_seconds));
+        logins::recall(&store, &revocations, clock.now(), u64::from(config.auth.access_seconds)).await?;
         let passwords = Passwords::new(ids.clone())?;
         let readiness = Readiness::default();
         let state = AppState::new(
@@ -152,6 +155,7 @@ impl App {
             queues.clone(),
             hub.clone(),
             tokens.clone(),
+            revocations.clone(),
             passwords.clone(),
             Seal::new(&secret),
             Some(metrics),
@@ -165,6 +169,7 @@ impl App {
             queues: queues.clone(),
             store: store.clone(),
             tokens: tokens.clone(),
+            revocations,
             clock: clock.clone(),
             ids: ids.clone(),
         };
@@ -186,6 +191,7 @@ impl App {
         tracing::info!(%addr, tenants = restored, "serving");
         let background = vec![
             tokio::spawn(async move { limits.sweep_forever().await }),
+            tokio::spawn(logins::prune_forever(store.clone(), clock.clone())),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
         ];
         Ok(Running {

@@ -1,7 +1,6 @@
 //! Owns personal API tokens: making one, which shows it once, listing and revoking them. Who a token stands for is `caller`'s.
 
 use axum::extract::State;
-use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,7 +13,7 @@ use crate::domain::role::Role;
 use crate::http::caller::Manager;
 use crate::http::envelope::{Created, Data, Deleted, Page};
 use crate::http::error::ApiError;
-use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, Params, Query, QueryInput};
+use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, Params, Query, QueryInput, described_bodies};
 use crate::http::state::AppState;
 use crate::store::api_tokens::{self, ApiToken, ApiTokenSort, NewApiToken};
 use crate::store::{self, Sort, SortOrder};
@@ -71,6 +70,8 @@ impl Input for CreateApiToken {
     }
 }
 
+described_bodies!(CreateApiToken);
+
 /// A new token, with the token itself.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct NewToken {
@@ -86,12 +87,12 @@ pub struct NewToken {
 /// stops when he is deactivated or his role falls below it. Send it as `Authorization: Bearer vez_...`. Only somebody who is
 /// logged in makes one: tokens do not make tokens.
 #[utoipa::path(post, path = "/api/v1/api-tokens", tag = "API tokens", security(("staff" = ["manager"])),
-    request_body = Body<CreateApiToken>, responses((status = 201, body = Data<NewToken>)))]
+    request_body = CreateApiToken, responses((status = 201, body = Data<NewToken>)))]
 async fn create(
     State(state): State<AppState>,
     staff: Manager,
     Body(request): Body<CreateApiToken>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Created<NewToken>, ApiError> {
     staff.require_login()?;
     if request.role > staff.role {
         return Err(ApiError::field("role", "must not be above your own"));
@@ -111,8 +112,7 @@ async fn create(
         expires_at: request.expires_at,
     };
     let api_token = api_tokens::create(&mut work, new).await?;
-    let created: Created<NewToken> = state.created(work, NewToken { token, api_token }).await?;
-    Ok(created)
+    state.created(work, &staff, NewToken { token, api_token }).await
 }
 
 /// Show an API token
@@ -135,5 +135,5 @@ async fn revoke(State(state): State<AppState>, staff: Manager, Ids(id): Ids<Uuid
     }
     work.commit().await?;
     state.callers.forget_token(id);
-    Ok(Data::new(Deleted { id }))
+    Ok(Deleted::of(id))
 }

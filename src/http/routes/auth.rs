@@ -17,7 +17,7 @@ use crate::domain::ids::SessionId;
 use crate::http::caller::bearer;
 use crate::http::envelope::Data;
 use crate::http::error::ApiError;
-use crate::http::input::{Body, EMAIL_CHARS_MAX, Fields, Input, WORD_CHARS_MAX};
+use crate::http::input::{Body, EMAIL_CHARS_MAX, Fields, Input, WORD_CHARS_MAX, described_bodies};
 use crate::http::logins::{Account, TagOf, TokenPair, refresh_hash};
 use crate::http::state::AppState;
 use crate::store::sessions::{self, Rotated};
@@ -50,6 +50,8 @@ impl Input for LoginRequest {
         }
     }
 }
+
+described_bodies!(LoginRequest, RefreshRequest, LogoutRequest);
 
 /// What a login with a right password answers when a second factor is to follow.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -94,7 +96,7 @@ impl<T: Clone> Twice<T> {
 /// factor gets an `mfa_token` instead of tokens; so does everybody whose company asks for one, then with
 /// `mfa_enrolment_required` until he has set one up. After five wrong passwords or codes an account waits, 30 seconds at
 /// first, then twice as long each time up to 15 minutes (429 with `Retry-After`); a login forgets them.
-#[utoipa::path(post, path = "/api/auth/login", tag = "Authentication", request_body = Body<LoginRequest>,
+#[utoipa::path(post, path = "/api/auth/login", tag = "Authentication", request_body = LoginRequest,
     responses((status = 200, body = Twice<LoginOutcome>)))]
 async fn login(
     State(state): State<AppState>,
@@ -144,7 +146,7 @@ impl Input for RefreshRequest {
 ///
 /// A refresh token is good once. Used a second time it ends the whole login, with its sockets: two parties hold it. When
 /// the company asks for a second factor and the user has none, he has to log in again.
-#[utoipa::path(post, path = "/api/auth/refresh", tag = "Authentication", request_body = Body<RefreshRequest>,
+#[utoipa::path(post, path = "/api/auth/refresh", tag = "Authentication", request_body = RefreshRequest,
     responses((status = 200, body = Twice<TokenPair>)))]
 async fn refresh(
     State(state): State<AppState>,
@@ -202,7 +204,7 @@ pub struct LoggedOut {
 ///
 /// Ends the login of the bearer's access token or of the `refresh_token` in the body: its tokens and its sockets. Neither
 /// of them: 401. A second time is fine.
-#[utoipa::path(post, path = "/api/auth/logout", tag = "Authentication", request_body = Body<LogoutRequest>,
+#[utoipa::path(post, path = "/api/auth/logout", tag = "Authentication", request_body = LogoutRequest,
     responses((status = 200, body = Data<LoggedOut>)))]
 async fn logout(
     State(state): State<AppState>,

@@ -18,10 +18,11 @@ use crate::auth::sha256_hex;
 use crate::domain::locale::Locale;
 use crate::http::envelope::Data;
 use crate::http::error::ApiError;
-use crate::http::input::{Body, EMAIL_CHARS_MAX, Fields, Input, WORD_CHARS_MAX};
+use crate::http::input::{Body, EMAIL_CHARS_MAX, Fields, Input, WORD_CHARS_MAX, described_bodies};
 use crate::http::logins::{Account, TagOf, lock_key};
 use crate::http::state::AppState;
-use crate::store::mails::{self, Message, NewMail};
+use crate::mail::Message;
+use crate::store::mails::{self, NewMail};
 use crate::store::{Author, password_resets, sessions};
 
 /// How long a link is good, in seconds.
@@ -36,7 +37,7 @@ static ROOM: Semaphore = Semaphore::const_new(AT_ONCE_MAX);
 
 /// The routes.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(forgot)).routes(routes!(reset))
+    OpenApiRouter::new().routes(routes!(forgot_password)).routes(routes!(reset_password))
 }
 
 /// Body of `POST /api/auth/forgot-password`.
@@ -56,6 +57,8 @@ impl Input for ForgotRequest {
     }
 }
 
+described_bodies!(ForgotRequest, ResetRequest);
+
 /// What asking for a link answers, whoever asks.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct Requested {
@@ -67,9 +70,9 @@ pub struct Requested {
 ///
 /// Sends a link that is good once, for an hour, to the account's address, at most five of them within an hour. The answer
 /// is the same whether or not there is such an account.
-#[utoipa::path(post, path = "/api/auth/forgot-password", tag = "Authentication", request_body = Body<ForgotRequest>,
+#[utoipa::path(post, path = "/api/auth/forgot-password", tag = "Authentication", request_body = ForgotRequest,
     responses((status = 200, body = Data<Requested>)))]
-async fn forgot(
+async fn forgot_password(
     State(state): State<AppState>,
     tag: TagOf,
     Body(request): Body<ForgotRequest>,
@@ -106,7 +109,7 @@ async fn send_link(state: &AppState, account: &Account, author: Author) -> Resul
     let mail = NewMail {
         id: state.ids.uuid(now),
         to: account.user.email.clone(),
-        locale: Locale::parse(&account.user.locale).unwrap_or_default(),
+        locale: Locale::closest(&account.user.locale),
         message,
         send_at: None,
     };
@@ -152,9 +155,9 @@ pub struct PasswordChanged {
 ///
 /// Takes the token of the mailed link, once, within its hour; else 422. All logins of the user end, with their sockets; a
 /// lock after wrong passwords ends, too. A second factor stays, and so do API tokens. He then logs in as usual.
-#[utoipa::path(post, path = "/api/auth/reset-password", tag = "Authentication", request_body = Body<ResetRequest>,
+#[utoipa::path(post, path = "/api/auth/reset-password", tag = "Authentication", request_body = ResetRequest,
     responses((status = 200, body = Data<PasswordChanged>)))]
-async fn reset(
+async fn reset_password(
     State(state): State<AppState>,
     tag: TagOf,
     Body(request): Body<ResetRequest>,

@@ -21,7 +21,7 @@ use crate::domain::ids::{TenantId, UserId};
 use crate::http::caller::{Callers, Manager, Staff, bearer, same_tenant};
 use crate::http::envelope::{Data, Deleted};
 use crate::http::error::ApiError;
-use crate::http::input::{Body, Fields, Ids, Input};
+use crate::http::input::{Body, Fields, Ids, Input, described_bodies};
 use crate::http::logins::{Account, TagOf, TokenPair};
 use crate::http::state::AppState;
 use crate::store::second_factors::{self, SecondFactor};
@@ -32,16 +32,16 @@ const CODE_CHARS_MAX: usize = 64;
 
 /// The routes below `/api/auth`.
 pub fn login_routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(verify))
+    OpenApiRouter::new().routes(routes!(verify_second_factor))
 }
 
 /// The routes of a user's own factor.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(show, enrol, remove))
-        .routes(routes!(confirm))
+        .routes(routes!(show_second_factor, enrol_second_factor, give_up_second_factor))
+        .routes(routes!(confirm_second_factor))
         .routes(routes!(renew_recovery_codes))
-        .routes(routes!(remove_of))
+        .routes(routes!(remove_second_factor_of))
 }
 
 /// Body of `POST /api/auth/mfa/verify`.
@@ -61,13 +61,15 @@ impl Input for VerifyRequest {
     }
 }
 
+described_bodies!(VerifyRequest, ConfirmRequest, Proof);
+
 /// Log in with a second factor
 ///
 /// Takes the `mfa_token` of a login and the six digits of the authenticator, or one of the recovery codes, each of them
 /// good once. A wrong code is 401 and counts as a wrong password does. Answers as a login does.
-#[utoipa::path(post, path = "/api/auth/mfa/verify", tag = "Authentication", request_body = Body<VerifyRequest>,
+#[utoipa::path(post, path = "/api/auth/mfa/verify", tag = "Authentication", request_body = VerifyRequest,
     responses((status = 200, body = Twice<TokenPair>)))]
-async fn verify(
+async fn verify_second_factor(
     State(state): State<AppState>,
     tag: TagOf,
     Body(request): Body<VerifyRequest>,
@@ -158,7 +160,7 @@ where
         let Some(claims) = claims else {
             let staff = Staff::from_request_parts(parts, state).await?;
             staff.require_login()?;
-            return Ok(Self { tenant: staff.tenant, user: staff.user, waits: None, author: staff.author });
+            return Ok(Self { tenant: staff.tenant, user: staff.user, waits: None, author: staff.author() });
         };
         same_tenant(&parts.headers, claims.tenant.as_deref().unwrap_or_default())?;
         let Ok(tag) = TagOf::from_request_parts(parts, state).await;
@@ -200,9 +202,9 @@ pub struct SecondFactorState {
 }
 
 /// Show my second factor
-#[utoipa::path(get, path = "/api/v1/users/me/mfa", tag = "Second factor", security(("staff" = ["attendant"])),
+#[utoipa::path(get, path = "/api/v1/users/me/mfa", tag = "Authentication", security(("staff" = ["attendant"])),
     responses((status = 200, body = Data<SecondFactorState>)))]
-async fn show(State(state): State<AppState>, staff: Staff) -> Result<Data<SecondFactorState>, ApiError> {
+async fn show_second_factor(State(state): State<AppState>, staff: Staff) -> Result<Data<SecondFactorState>, ApiError> {
     let account = account_of_user(&state, staff.tenant, staff.user).await?;
     let factor = second_factors::find(&state.store, staff.tenant, staff.user).await?;
     let factor = factor.filter(|factor| factor.confirmed_at.is_some());
@@ -231,9 +233,9 @@ pub struct Enrolment {
 /// confirmed; a second call replaces the first one's secret. Whoever has a factor gives it up first (422
 /// `mfa_already_enabled`). A user whose login answered `mfa_enrolment_required` sends its `mfa_token` as the bearer. API
 /// tokens are refused.
-#[utoipa::path(post, path = "/api/v1/users/me/mfa", tag = "Second factor", security(("staff" = ["attendant"])),
+#[utoipa::path(post, path = "/api/v1/users/me/mfa", tag = "Authentication", security(("staff" = ["attendant"])),
     responses((status = 200, body = Data<Enrolment>)))]
-async fn enrol(State(state): State<AppState>, tag: TagOf, by: Enrolling) -> Result<Data<Enrolment>, ApiError> {
+async fn enrol_second_factor(State(state): State<AppState>, tag: TagOf, by: Enrolling) -> Result<Data<Enrolment>, ApiError> {
     state.limits.check_account(tag.address(), &("mfa", by.user))?;
     let account = by.account(&state).await?;
     let secret = second_factor::new_secret(&state.ids);
@@ -286,10 +288,10 @@ pub struct Confirmed {
 ///
 /// The first right code of the authenticator enables it and answers ten recovery codes, once. Whoever sent his login's
 /// `mfa_token` as the bearer is logged in by it and gets his tokens, too. A wrong code is 422.
-#[utoipa::path(post, path = "/api/v1/users/me/mfa/confirm", tag = "Second factor",
-    security(("staff" = ["attendant"])), request_body = Body<ConfirmRequest>,
+#[utoipa::path(post, path = "/api/v1/users/me/mfa/confirm", tag = "Authentication",
+    security(("staff" = ["attendant"])), request_body = ConfirmRequest,
     responses((status = 200, body = Data<Confirmed>)))]
-async fn confirm(
+async fn confirm_second_factor(
     State(state): State<AppState>,
     tag: TagOf,
     by: Enrolling,
@@ -348,14 +350,7 @@ pub struct Proof {
 
 impl Input for Proof {
     fn read(fields: &mut Fields) -> Self {
-        let proof = Self {
-            password: fields.secret("password", PASSWORD_CHARS_MAX),
-            code: fields.text("code", CODE_CHARS_MAX),
-        };
-        if proof.password.is_none() && proof.code.is_none() && !fields.is_faulty() {
-            fields.fault("code", "can't be blank");
-        }
-        proof
+        Self { password: fields.secret("password", PASSWORD_CHARS_MAX), code: fields.text("code", CODE_CHARS_MAX) }
     }
 }
 
@@ -367,7 +362,8 @@ async fn prove(state: &AppState, account: &Account, proof: Proof) -> Result<(), 
             let stored = Some(account.user.password_hash.clone());
             ("password", state.passwords.verify(password, stored).await?)
         }
-        (None, code) => ("code", take_code(state, account, &code.unwrap_or_default()).await?),
+        (None, Some(code)) => ("code", take_code(state, account, &code).await?),
+        (None, None) => return Err(ApiError::field("code", "can't be blank")),
     };
     if right {
         // Not `succeeded`: half a login forgets no failures.
@@ -386,9 +382,10 @@ pub struct RecoveryCodes {
 
 /// Get new recovery codes
 ///
-/// Takes my password or a code; the earlier recovery codes end. Without a second factor: 404. API tokens are refused.
-#[utoipa::path(post, path = "/api/v1/users/me/mfa/recovery-codes", tag = "Second factor",
-    security(("staff" = ["attendant"])), request_body = Body<Proof>,
+/// Takes my password or a code; the earlier recovery codes end. Without a second factor: 422 `mfa_not_enabled`. API tokens
+/// are refused.
+#[utoipa::path(post, path = "/api/v1/users/me/mfa/recovery-codes", tag = "Authentication",
+    security(("staff" = ["attendant"])), request_body = Proof,
     responses((status = 200, body = Data<RecoveryCodes>)))]
 async fn renew_recovery_codes(
     State(state): State<AppState>,
@@ -408,11 +405,11 @@ async fn renew_recovery_codes(
 
 /// Give up my second factor
 ///
-/// Takes my password or a code. Refused (422 `mfa_required`) where the company asks everybody for a factor; without one:
-/// 404. API tokens are refused.
-#[utoipa::path(delete, path = "/api/v1/users/me/mfa", tag = "Second factor", security(("staff" = ["attendant"])),
-    request_body = Body<Proof>, responses((status = 200, body = Data<Deleted>)))]
-async fn remove(
+/// Takes my password or a code. Refused where the company asks everybody for a factor (422 `mfa_required`), and without
+/// one (422 `mfa_not_enabled`). API tokens are refused.
+#[utoipa::path(delete, path = "/api/v1/users/me/mfa", tag = "Authentication", security(("staff" = ["attendant"])),
+    request_body = Proof, responses((status = 200, body = Data<Deleted>)))]
+async fn give_up_second_factor(
     State(state): State<AppState>,
     tag: TagOf,
     staff: Staff,
@@ -429,7 +426,7 @@ async fn remove(
     let mut work = state.work(&staff).await?;
     second_factors::remove(&mut work, staff.user).await?;
     work.commit().await?;
-    Ok(Data::new(Deleted { id: staff.user.0 }))
+    Ok(Deleted::of(staff.user.0))
 }
 
 /// The account of a user who is logged in and has a confirmed factor.
@@ -437,16 +434,19 @@ async fn own_factor(state: &AppState, tag: &TagOf, staff: &Staff) -> Result<Acco
     staff.require_login()?;
     state.limits.check_account(tag.address(), &("mfa", staff.user))?;
     let account = account_of_user(state, staff.tenant, staff.user).await?;
-    if account.user.mfa_enabled { Ok(account) } else { Err(ApiError::not_found()) }
+    if account.user.mfa_enabled {
+        return Ok(account);
+    }
+    Err(ApiError::Rejected { code: "mfa_not_enabled", detail: "You have no second factor".into() })
 }
 
 /// Take away somebody's second factor
 ///
 /// For a user who lost both his authenticator and his recovery codes. Not of anybody whose role is above one's own (403).
 /// Without a second factor: 404.
-#[utoipa::path(delete, path = "/api/v1/users/{id}/mfa", tag = "Second factor", security(("staff" = ["manager"])),
+#[utoipa::path(delete, path = "/api/v1/users/{id}/mfa", tag = "Authentication", security(("staff" = ["manager"])),
     responses((status = 200, body = Data<Deleted>)))]
-async fn remove_of(
+async fn remove_second_factor_of(
     State(state): State<AppState>,
     staff: Manager,
     Ids(id): Ids<UserId>,
@@ -460,5 +460,5 @@ async fn remove_of(
         return Err(ApiError::not_found());
     }
     work.commit().await?;
-    Ok(Data::new(Deleted { id: id.0 }))
+    Ok(Deleted::of(id.0))
 }
