@@ -31,7 +31,10 @@ impl World {
         let user = company.agent("Agent", &[department]).await.id;
         let joined = app.client().join(&token, "Maria").await.expect(200);
         let sector = owner.client.post("/api/v1/sectors", json!({"name": "Sales"})).await.expect(201);
+        let token = json!({"name": "CRM", "role": "attendant"});
+        let token = owner.client.post("/api/v1/api-tokens", token).await.expect(201);
         let ids = BTreeMap::from([
+            ("api-tokens", token.id().to_owned()),
             ("departments", department.to_string()),
             ("access-links", link.to_string()),
             ("users", user.to_string()),
