@@ -62,7 +62,7 @@ CREATE INDEX api_tokens_user ON api_tokens (tenant_id, user_id);
 SELECT vez_protect('api_tokens');
 SELECT vez_audit('api_tokens', 'api_token', 'id', '{token_hash}');
 
--- What was revoked lately is read when the server starts, what has expired is deleted every hour.
+-- What was revoked lately is read when the server starts, what has expired is thrown away.
 CREATE INDEX refresh_tokens_revoked_at ON refresh_tokens (revoked_at) WHERE revoked_at IS NOT NULL;
 CREATE INDEX refresh_tokens_expires_at ON refresh_tokens (expires_at);
 CREATE INDEX users_updated_at ON users (updated_at);

@@ -18,7 +18,7 @@ use crate::actors::directory;
 use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
 use crate::actors::persistence::Persistence;
-use crate::actors::{Probes, System};
+use crate::actors::{Probes, System, housekeeping};
 use crate::auth::{Passwords, Revocations, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
@@ -193,7 +193,7 @@ impl App {
         tracing::info!(%addr, tenants = restored, "serving");
         let background = vec![
             tokio::spawn(async move { limits.sweep_forever().await }),
-            tokio::spawn(logins::prune_forever(store.clone(), clock.clone())),
+            tokio::spawn(housekeeping::run(store.clone(), clock.clone())),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
         ];
         Ok(Running {

@@ -6,6 +6,8 @@ use crate::domain::ids::{TenantId, UserId};
 
 /// Most resets a user may have asked for within their life: nobody's mailbox is flooded from here.
 const OPEN_MAX: i64 = 5;
+/// Rows thrown away by one statement, so that none holds locks for long.
+const SLICE: i64 = 1_000;
 
 /// Keeps a token for a user, good until `expires_at`. False, and nothing is kept, when he has asked for too many.
 pub async fn create(work: &mut Work, user: UserId, token_hash: &str, expires_at: Timestamp) -> Result<bool> {
@@ -90,13 +92,13 @@ pub async fn spend(work: &mut Work, user: UserId, token_hash: &str, password_has
     Ok(true)
 }
 
-/// Deletes at most `count_max` tokens that expired before `before`; how many.
-pub async fn prune(store: &Store, before: Timestamp, count_max: i64) -> Result<u64> {
+/// Throws away a slice of the tokens that have expired; how many.
+pub async fn sweep(store: &Store, now: Timestamp) -> Result<u64> {
     let done = sqlx::query!(
         "DELETE FROM password_resets WHERE (token_hash, tenant_id) IN
            (SELECT token_hash, tenant_id FROM password_resets WHERE expires_at < $1 LIMIT $2)",
-        before.to_utc(),
-        count_max
+        now.to_utc(),
+        SLICE
     )
     .execute(store.system())
     .await?;

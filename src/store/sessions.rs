@@ -1,9 +1,16 @@
 //! Owns logins: families of refresh tokens, kept as hashes. A token is good once; its second use gives the family up.
 //! Which access tokens are believed no longer is kept in memory by `auth`; here is what it is filled from.
 
+use std::time::Duration;
+
 use super::{Result, Store, Transaction, Work};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, TenantId, UserId};
+
+/// How long an expired token is kept: long enough to answer what became of a login.
+const EXPIRED_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Rows thrown away by one statement, so that none holds locks for long.
+const SLICE: i64 = 1_000;
 
 /// A login that begins.
 #[derive(Clone, Copy, Debug)]
@@ -154,13 +161,13 @@ pub async fn ended_since(store: &Store, since: Timestamp) -> Result<Vec<EndedSes
         .collect())
 }
 
-/// Deletes at most `count_max` refresh tokens that expired before `before`; how many.
-pub async fn prune(store: &Store, before: Timestamp, count_max: i64) -> Result<u64> {
+/// Throws away a slice of the refresh tokens that expired a day ago or earlier; how many.
+pub async fn sweep(store: &Store, now: Timestamp) -> Result<u64> {
     let done = sqlx::query!(
         "DELETE FROM refresh_tokens WHERE (token_hash, tenant_id) IN
            (SELECT token_hash, tenant_id FROM refresh_tokens WHERE expires_at < $1 LIMIT $2)",
-        before.to_utc(),
-        count_max
+        (now - EXPIRED_KEPT).to_utc(),
+        SLICE
     )
     .execute(store.system())
     .await?;

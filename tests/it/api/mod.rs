@@ -17,6 +17,7 @@ mod public_call;
 mod rate_limits;
 mod second_factor;
 mod sectors;
+mod seeds;
 mod tenancy;
 mod users_me;
 mod world;
