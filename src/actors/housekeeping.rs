@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::store::{Result, Store, idempotency, password_resets, sessions};
 
 /// Between two rounds: what is kept for days may stay some minutes longer.
@@ -24,17 +24,34 @@ pub async fn run(store: Store, clock: Clock) {
 }
 
 async fn round(store: &Store, clock: &Clock) -> Result<()> {
-    sliced(async || idempotency::sweep(store, clock.now()).await).await?;
-    sliced(async || sessions::sweep(store, clock.now()).await).await?;
-    sliced(async || password_resets::sweep(store, clock.now()).await).await
-}
-
-async fn sliced(slice: impl AsyncFn() -> Result<u64>) -> Result<()> {
-    for _ in 0..SLICES_MAX {
-        if slice().await? == 0 {
-            break;
+    for kind in KINDS {
+        for _ in 0..SLICES_MAX {
+            if kind.sweep(store, clock.now()).await? == 0 {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_SLICES).await;
         }
-        tokio::time::sleep(BETWEEN_SLICES).await;
     }
     Ok(())
+}
+
+/// What is thrown away.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Answers,
+    RefreshTokens,
+    PasswordResets,
+}
+
+const KINDS: [Kind; 3] = [Kind::Answers, Kind::RefreshTokens, Kind::PasswordResets];
+
+impl Kind {
+    /// Throws away a slice; how many rows it had.
+    async fn sweep(self, store: &Store, now: Timestamp) -> Result<u64> {
+        match self {
+            Kind::Answers => idempotency::sweep(store, now).await,
+            Kind::RefreshTokens => sessions::sweep(store, now).await,
+            Kind::PasswordResets => password_resets::sweep(store, now).await,
+        }
+    }
 }
