@@ -39,6 +39,8 @@ mod restore_rows;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
+pub mod webhooks;
+mod work;
 
 /// How to reach a Postgres; whoever starts the server passes it on unread.
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
@@ -47,3 +49,4 @@ pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use migrate::migrate;
 pub use page::{PAGE_SIZE_MAX, Page, Paged, Sort, SortOrder};
+pub use work::{Author, Work};
