@@ -26,8 +26,8 @@ use crate::domain::rules::Rules;
 use crate::http::state::{AppState, Readiness};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
-use crate::store::Store;
 use crate::store::record::RecordWriter;
+use crate::store::{Store, webhooks};
 use crate::ws::{WsParts, WsState};
 use crate::{http, telemetry, ws};
 pub use database::{Database, connect};
@@ -121,7 +121,9 @@ impl App {
         let writers = (0..shards)
             .map(|shard| RecordWriter::new(store.system().clone(), i32::try_from(shard).unwrap_or(0), database.epoch()))
             .collect();
-        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone()).await?;
+        webhooks::load_listening(&store).await.context("cannot read the webhooks")?;
+        let outbox = store.outbox().clone();
+        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), outbox).await?;
         let hub = Hub::new(clock.clone());
         let system = System::start(directory::Parts {
             store: store.clone(),

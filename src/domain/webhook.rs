@@ -1,13 +1,15 @@
 //! Owns the words of webhooks: which events there are, and what a fact of the record is to be told as. Who is told, and how,
 //! is the business of `store::webhooks` and `actors::webhooks`.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::call::{CallSnapshot, CallView, Caller, Status, words};
 use super::clock::Timestamp;
 use super::ids::CustomerId;
-use super::record::RecordEvent;
+use super::record::{Entry, RecordEvent};
 
 words! {
     /// What a webhook may be told. The first six are Voki's.
@@ -45,16 +47,26 @@ pub struct Told {
     pub data: String,
 }
 
+impl Entry {
+    /// Adds what webhooks are to be told of this change: the call as it is right after it, whatever happens next. Nothing
+    /// when nobody `listens`.
+    pub fn tell(&mut self, listens: bool, department_name: &Arc<str>) {
+        let Some(call) = self.call.as_ref().filter(|_| listens) else { return };
+        if self.new_customer {
+            self.told.extend(Told::of_customer(&call.caller, call.joined_at));
+        }
+        self.told.extend(self.events.iter().filter_map(|fact| Told::of_call(fact, call, department_name)));
+    }
+}
+
 impl Told {
-    /// What a fact about `call` is told as; `call` is its state right after that fact.
-    pub fn of_call(fact: &RecordEvent, call: &CallSnapshot, department_name: &std::sync::Arc<str>) -> Option<Self> {
+    fn of_call(fact: &RecordEvent, call: &CallSnapshot, department_name: &Arc<str>) -> Option<Self> {
         let event = Event::of_fact(fact.kind, call.status())?;
         let data = serde_json::to_string(&CallView::of(call, department_name)).ok()?;
         Some(Self { event, subject: call.id.0, at: fact.at, data })
     }
 
-    /// That a join made a customer.
-    pub fn of_customer(caller: &Caller, at: Timestamp) -> Option<Self> {
+    fn of_customer(caller: &Caller, at: Timestamp) -> Option<Self> {
         let data = serde_json::to_string(&JoinedCustomer::of(caller, at)).ok()?;
         Some(Self { event: Event::CustomerCreated, subject: caller.customer_id.0, at, data })
     }
