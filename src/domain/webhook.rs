@@ -36,6 +36,14 @@ words! {
     }
 }
 
+/// The body of a delivery: the same text at every attempt.
+pub fn body(event: &str, at: Timestamp, data: &str) -> String {
+    format!(r#"{{"event": "{event}", "timestamp": "{at}", "data": {data}}}"#)
+}
+
+/// The event of `POST /webhooks/:id/test`; nobody subscribes to it.
+pub const TEST_EVENT: &str = "webhook.test";
+
 /// One thing to tell, its data frozen as it stood then.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {

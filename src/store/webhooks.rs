@@ -2,6 +2,10 @@
 //! (`deliveries` for those who look, `sending` for whoever delivers). The record's batches write the outbox, too
 //! (`record.sql`). Nothing here sends anything.
 
+mod deliveries;
+mod endpoints;
+mod sending;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,6 +17,9 @@ use uuid::Uuid;
 use super::{Result, Store, StoreError, Work};
 use crate::domain::ids::TenantId;
 pub use crate::domain::webhook::Event;
+pub use deliveries::*;
+pub use endpoints::*;
+pub use sending::*;
 
 /// What the writers of the outbox share with whoever delivers it. Clones share one.
 #[derive(Clone, Debug, Default)]
