@@ -15,6 +15,7 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::domain::clock::Timestamp;
+use crate::domain::ids::IdSource;
 
 /// What secrets of Standard Webhooks begin with.
 pub const PREFIX: &str = "whsec_";
@@ -24,6 +25,13 @@ pub const SECRET_BYTES: usize = 32;
 pub const SECRET_CHARS_MIN: usize = 16;
 /// The longest: `whsec_` and the base64 of 64 bytes, which is all HMAC-SHA256 takes without hashing the key.
 pub const SECRET_CHARS_MAX: usize = 94;
+
+/// A secret as Standard Webhooks writes them.
+pub fn generate(ids: &IdSource) -> String {
+    let mut bytes = [0; SECRET_BYTES];
+    ids.fill(&mut bytes);
+    format!("{PREFIX}{}", STANDARD.encode(bytes))
+}
 
 /// The names and values of the headers that sign `body`, by the present secret and the former one while it still counts.
 pub(super) fn headers(

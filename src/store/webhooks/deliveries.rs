@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Event, Message, NewAttempt};
+use super::{Message, NewAttempt};
 use crate::domain::call::words;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;

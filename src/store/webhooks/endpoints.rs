@@ -157,7 +157,7 @@ pub async fn target(store: &Store, tenant: TenantId, id: Uuid, now: Timestamp) -
     let mut tx = store.tenant_tx(tenant).await?;
     Ok(sqlx::query_as!(
         Target,
-        "SELECT url, secret, CASE WHEN former_secret_until > $3 THEN former_secret END AS former_secret
+        "SELECT id AS webhook, url, secret, CASE WHEN former_secret_until > $3 THEN former_secret END AS former_secret
          FROM webhooks WHERE tenant_id = $1 AND id = $2",
         tenant.0,
         id,

@@ -52,6 +52,7 @@ pub struct Message {
 /// To whom.
 #[derive(Clone, Debug)]
 pub struct Target {
+    pub webhook: Uuid,
     pub url: String,
     /// Sealed.
     pub secret: String,
@@ -203,7 +204,7 @@ pub async fn take_due(store: &Store, epoch: i64, now: Timestamp, wanted: &[(Endp
             number: row.attempts,
             failures: row.failures,
             message: Message { id: row.event_id, event: row.event, at: row.at.into(), data: row.data },
-            target: Target { url: row.url, secret: row.secret, former_secret: row.former_secret },
+            target: Target { webhook: row.webhook_id, url: row.url, secret: row.secret, former_secret: row.former_secret },
         })
         .collect())
 }
