@@ -22,6 +22,7 @@ CREATE TABLE webhooks (
     PRIMARY KEY (tenant_id, id)
 );
 SELECT vez_protect('webhooks');
+SELECT vez_audit('webhooks', 'webhook', 'id', '{secret,former_secret}');
 
 -- One row for each fact that some webhook of the company wanted to hear at that moment. The random ids are made here because
 -- most rows are made by the record's one statement, and because an id must not come again after a backup was put back.

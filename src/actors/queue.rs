@@ -338,7 +338,7 @@ impl State {
         for effect in effects {
             match effect {
                 Effect::Record { mut entry, settled } => {
-                    entry.tell(self.shared.store.outbox().listens(self.tenant), &self.core.settings().name);
+                    entry.tell(self.shared.store.bells().webhooks.listens(self.tenant), &self.core.settings().name);
                     if let Settled::Joined(call) = &settled {
                         self.link.calls.insert(call.id, self.department);
                     }

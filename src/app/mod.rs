@@ -18,7 +18,7 @@ use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
 use crate::actors::persistence::Persistence;
 use crate::actors::{Probes, System};
-use crate::auth::{Passwords, Tokens};
+use crate::auth::{Passwords, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
@@ -122,7 +122,7 @@ impl App {
             .map(|shard| RecordWriter::new(store.system().clone(), i32::try_from(shard).unwrap_or(0), database.epoch()))
             .collect();
         webhooks::load_listening(&store).await.context("cannot read the webhooks")?;
-        let outbox = store.outbox().clone();
+        let outbox = store.bells().webhooks.clone();
         let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), outbox).await?;
         let hub = Hub::new(clock.clone());
         let system = System::start(directory::Parts {
@@ -155,6 +155,7 @@ impl App {
             hub.clone(),
             tokens.clone(),
             passwords.clone(),
+            Seal::new(&secret),
             Some(metrics),
             readiness.clone(),
             clock.clone(),
@@ -171,7 +172,7 @@ impl App {
         };
         let sockets = ws::routes(WsState::new(ws_parts, &config));
         let limits = state.limits.clone();
-        let router = http::router(state, sockets.merge(routes));
+        let router = http::router(state, sockets.merge(routes)).map_err(anyhow::Error::msg)?;
         let listener = match listener {
             Some(listener) => listener,
             None => {

@@ -22,3 +22,4 @@ pub mod record;
 pub mod role;
 pub mod rules;
 pub mod webhook;
+pub mod words;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::call::{CallSnapshot, CallView, Caller, Status, words};
+use super::call::{CallSnapshot, CallView, Caller, Status};
 use super::clock::Timestamp;
 use super::ids::CustomerId;
 use super::record::{Entry, RecordEvent};
+use super::words::words;
 
 words! {
     /// What a webhook may be told. The first six are Voki's.

@@ -15,8 +15,11 @@
 //! | `restore` | what queues and tenants are rebuilt from |
 //! | `events` | the tenant's numbered feed of facts |
 //! | `numbers` | committed blocks of numbers |
+//! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod audit;
+mod bells;
 pub mod calls;
 mod connect;
 pub mod customers;
@@ -24,6 +27,7 @@ pub mod departments;
 pub mod embedded;
 mod error;
 pub mod events;
+pub mod idempotency;
 pub mod links;
 mod members;
 mod migrate;
@@ -36,6 +40,7 @@ pub mod record;
 mod record_columns;
 pub mod restore;
 mod restore_rows;
+pub mod sectors;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
@@ -45,6 +50,7 @@ mod work;
 /// How to reach a Postgres; whoever starts the server passes it on unread.
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
+pub use bells::{Bell, Bells};
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use migrate::migrate;

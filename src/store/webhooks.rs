@@ -11,10 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
-use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{Result, Store, StoreError, Work};
+use super::{Bell, Result, Store, StoreError, Work};
 use crate::domain::ids::TenantId;
 pub use crate::domain::webhook::Event;
 pub use deliveries::*;
@@ -27,7 +26,7 @@ pub struct Outbox(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    woken: Notify,
+    bell: Bell,
     reload: AtomicBool,
     /// The tenants that may have a webhook, never fewer than do; `None` until they were read. One per tenant that ever
     /// had one.
@@ -49,9 +48,14 @@ impl Outbox {
         }
     }
 
+    /// What wakes the deliverer.
+    pub(super) fn bell(&self) -> &Bell {
+        &self.0.bell
+    }
+
     /// Something was committed that is to be delivered.
     pub fn wake(&self) {
-        self.0.woken.notify_one();
+        self.0.bell.ring();
     }
 
     /// Deliveries that were looked at before may be due now, of any webhook.
@@ -62,7 +66,7 @@ impl Outbox {
 
     /// Returns once something was committed since the last call.
     pub async fn woken(&self) {
-        self.0.woken.notified().await;
+        self.0.bell.rung().await;
     }
 
     /// Whether everything should be looked at since the last call.
@@ -74,7 +78,7 @@ impl Outbox {
 /// Reads which tenants have webhooks; until then everybody counts as one who does.
 pub async fn load_listening(store: &Store) -> Result<()> {
     let tenants = sqlx::query_scalar!("SELECT DISTINCT tenant_id FROM webhooks").fetch_all(store.system()).await?;
-    let mut listening = store.outbox().0.listening.write().unwrap_or_else(PoisonError::into_inner);
+    let mut listening = store.bells().webhooks.0.listening.write().unwrap_or_else(PoisonError::into_inner);
     *listening = Some(tenants.into_iter().map(TenantId).collect());
     Ok(())
 }
@@ -82,7 +86,7 @@ pub async fn load_listening(store: &Store) -> Result<()> {
 /// Puts a fact into the outbox, in the transaction that made it: every active webhook of the tenant that wants `event`
 /// is told `data` as it is now. `subject` is what it is about; facts about one subject are told in order.
 pub async fn emit(work: &mut Work, event: Event, subject: Uuid, data: &impl Serialize) -> Result<()> {
-    if !work.outbox().listens(work.tenant) {
+    if !work.bells().webhooks.listens(work.tenant) {
         return Ok(());
     }
     let data = serde_json::to_string(data)
@@ -107,6 +111,8 @@ pub async fn emit(work: &mut Work, event: Event, subject: Uuid, data: &impl Seri
     )
     .execute(work.tx())
     .await?;
-    work.tells |= done.rows_affected() > 0;
+    if done.rows_affected() > 0 {
+        work.then_ring(|bells| bells.webhooks.bell());
+    }
     Ok(())
 }

@@ -98,7 +98,7 @@ impl Deliverer {
 
     /// Works until told to stop.
     pub async fn run(mut self, stopping: CancellationToken) {
-        let outbox = self.parts.store.outbox().clone();
+        let outbox = self.parts.store.bells().webhooks.clone();
         let clock = self.parts.clock.clone();
         loop {
             let worked = self.turn().await;
@@ -152,11 +152,11 @@ impl Deliverer {
             self.recovered = true;
         }
         self.keep_finished().await?;
-        if store.outbox().take_reload() {
+        if store.bells().webhooks.take_reload() {
             match webhooks::all_due(&store).await {
                 Ok(due) => self.look_at(due),
                 Err(error) => {
-                    store.outbox().wake_for_all();
+                    store.bells().webhooks.wake_for_all();
                     return Err(error);
                 }
             }

@@ -7,7 +7,7 @@ use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::{Message, NewAttempt};
-use crate::domain::call::words;
+use crate::domain::words::words;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::domain::webhook::body;
@@ -291,7 +291,9 @@ pub async fn replay(work: &mut Work, webhook: Uuid, id: Uuid) -> Result<Option<R
         (true, false) => Replayed::Inactive,
         (true, true) => Replayed::Yes,
     });
-    work.tells |= replayed == Some(Replayed::Yes);
+    if replayed == Some(Replayed::Yes) {
+        work.then_ring(|bells| bells.webhooks.bell());
+    }
     Ok(replayed)
 }
 
@@ -312,7 +314,9 @@ pub async fn replay_dead(work: &mut Work, webhook: Uuid) -> Result<u64> {
     )
     .execute(work.tx())
     .await?;
-    work.tells |= done.rows_affected() > 0;
+    if done.rows_affected() > 0 {
+        work.then_ring(|bells| bells.webhooks.bell());
+    }
     Ok(done.rows_affected())
 }
 

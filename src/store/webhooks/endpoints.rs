@@ -170,7 +170,7 @@ pub async fn target(store: &Store, tenant: TenantId, id: Uuid, now: Timestamp) -
 /// Makes a webhook; `None` when the company has [`WEBHOOKS_MAX`] already.
 pub async fn create(work: &mut Work, new: NewWebhook) -> Result<Option<Webhook>> {
     // Before the commit, so that no change after it goes untold.
-    work.outbox().will_listen(work.tenant);
+    work.bells().webhooks.will_listen(work.tenant);
     let (tenant, now) = (work.tenant.0, work.now.to_utc());
     let row = sqlx::query_as!(
         Row,
