@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use attempt::{Sender, seal_context};
 pub use schedule::RETRIES;
-pub use signature::{PREFIX, SECRET_BYTES, SECRET_CHARS_MAX, SECRET_CHARS_MIN, generate};
+pub use signature::{PREFIX, SECRET_BYTES, SECRET_CHARS_MAX, SECRET_CHARS_MIN, generate, is_well_formed};
 pub use targets::{LookUp, Refusal, Targets, URL_CHARS_MAX};
 
 use crate::auth::Seal;
@@ -45,6 +45,9 @@ use disabling::Disabling;
 
 /// Tests that staff may have under way at once, in the whole server: each waits for a stranger's answer.
 const TESTS_MAX: usize = 16;
+
+/// The pause before deliveries begin anew after a panic: one that comes at once does not take a processor.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// What routes need of webhooks. Cheap to clone.
 #[derive(Clone)]
@@ -92,7 +95,7 @@ impl Webhooks {
         epoch: i64,
         stopping: CancellationToken,
     ) -> JoinHandle<()> {
-        let deliverer = Deliverer::new(deliverer::Parts {
+        let parts = deliverer::Parts {
             store,
             clock,
             ids: ids.clone(),
@@ -100,7 +103,14 @@ impl Webhooks {
             epoch,
             retention_days: config.retention_days.max(1),
             disabling: Disabling { ids, after_days: config.disable_days.max(1) },
-        });
-        tokio::spawn(deliverer.run(stopping))
+        };
+        tokio::spawn(async move {
+            // One that panicked had kept all that must last; the next one begins with what is there.
+            while let Err(fault) = tokio::spawn(Deliverer::new(parts.clone()).run(stopping.clone())).await {
+                tracing::error!(%fault, "calling webhooks panicked; it begins anew");
+                metrics::counter!("vez_webhook_panics_total").increment(1);
+                tokio::time::sleep(RESTART_PAUSE).await;
+            }
+        })
     }
 }

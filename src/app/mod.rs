@@ -17,6 +17,7 @@ use crate::actors::directory;
 use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
 use crate::actors::persistence::Persistence;
+use crate::actors::webhooks::Webhooks;
 use crate::actors::{Probes, System};
 use crate::auth::{Passwords, Seal, Tokens};
 use crate::config::{self, Config};
@@ -35,6 +36,9 @@ pub use database::{Database, connect};
 /// How long stopping may take before what is left is dropped; SIGTERM promises ten seconds in all.
 const SOCKETS_WITHIN: Duration = Duration::from_millis(1_500);
 const WRITES_WITHIN: Duration = Duration::from_secs(4);
+const DELIVERIES_WITHIN: Duration = Duration::from_secs(3);
+/// Connections that see every tenant, beside one for each writer: start-up and heartbeat, webhooks, one to spare.
+const SYSTEM_CONNECTIONS: u32 = 3;
 
 /// What tests replace: everything else is the same code in both.
 pub struct Parts {
@@ -84,6 +88,7 @@ struct Running {
     stopping: CancellationToken,
     health: StorageHealth,
     serving: JoinHandle<()>,
+    deliveries: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -91,6 +96,8 @@ impl App {
     /// Starts everything; returns once it listens and every open call stands in its queue again.
     pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Self> {
         let Parts { listener, clock, ids, probes, routes } = parts;
+        // One cryptography for all TLS of this process; whoever installed one before us has ours already.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
         let metrics = telemetry::metrics();
         let database = Database::open(&config.database, &clock, &ids).await?;
         let started = Self::start_on(&database, config, listener, clock, ids, probes, routes, metrics).await;
@@ -114,7 +121,7 @@ impl App {
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Running> {
         let shards = config.database.writer_shards.clamp(1, 16);
-        let store = Store::connect(database.options(), config.database.app_connections.max(1), shards + 2)
+        let store = Store::connect(database.options(), config.database.app_connections.max(1), shards + SYSTEM_CONNECTIONS)
             .await
             .context("cannot connect to Postgres")?;
         let health = StorageHealth::new();
@@ -135,7 +142,7 @@ impl App {
             epoch: database.epoch(),
             served_until: database.served_until(),
             rules: rules(&config.queue),
-            probes,
+            probes: probes.clone(),
         })
         .await?;
         let queues = Queues::new(system.clone());
@@ -147,6 +154,9 @@ impl App {
             u64::from(config.auth.refresh_seconds),
         );
         let passwords = Passwords::new(ids.clone())?;
+        let seal = Seal::new(&secret);
+        let webhooks = Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone())
+            .map_err(anyhow::Error::msg)?;
         let readiness = Readiness::default();
         let state = AppState::new(
             &config,
@@ -155,7 +165,8 @@ impl App {
             hub.clone(),
             tokens.clone(),
             passwords.clone(),
-            Seal::new(&secret),
+            seal,
+            webhooks.clone(),
             Some(metrics),
             readiness.clone(),
             clock.clone(),
@@ -186,6 +197,14 @@ impl App {
         let restored = system.restore().await.context("cannot restore the queues")?;
         readiness.set_restored();
         tracing::info!(%addr, tenants = restored, "serving");
+        let deliveries = webhooks.deliver(
+            &config.webhooks,
+            store.clone(),
+            clock.clone(),
+            ids.clone(),
+            database.epoch(),
+            stopping.clone(),
+        );
         let background = vec![
             tokio::spawn(async move { limits.sweep_forever().await }),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
@@ -205,6 +224,7 @@ impl App {
             stopping,
             health,
             serving,
+            deliveries,
             background,
         })
     }
@@ -265,6 +285,10 @@ impl App {
             tracing::warn!("some connections did not end in time");
         }
         running.system.stop(WRITES_WITHIN).await;
+        // They were told to stop with the sockets; what is cut off here is sent again at the next start.
+        if tokio::time::timeout(DELIVERIES_WITHIN, running.deliveries).await.is_err() {
+            tracing::warn!("some webhooks were not called to the end");
+        }
         for task in running.background {
             task.abort();
             // Only once it is gone is what it held ours to close.

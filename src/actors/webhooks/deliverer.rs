@@ -33,6 +33,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(2);
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// What it works with.
+#[derive(Clone)]
 pub(super) struct Parts {
     pub store: Store,
     pub clock: Clock,

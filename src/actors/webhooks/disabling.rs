@@ -11,6 +11,7 @@ use crate::store::{Result, Store};
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// When it is time, and what is said then.
+#[derive(Clone)]
 pub(super) struct Disabling {
     pub ids: IdSource,
     /// Days of nothing but failures.

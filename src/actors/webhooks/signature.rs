@@ -33,6 +33,11 @@ pub fn generate(ids: &IdSource) -> String {
     format!("{PREFIX}{}", STANDARD.encode(bytes))
 }
 
+/// Whether a secret is what it says it is: after `whsec_` comes base64.
+pub fn is_well_formed(secret: &str) -> bool {
+    secret.strip_prefix(PREFIX).is_none_or(|text| STANDARD.decode(text).is_ok_and(|key| !key.is_empty()))
+}
+
 /// The names and values of the headers that sign `body`, by the present secret and the former one while it still counts.
 pub(super) fn headers(
     event: Uuid,

@@ -10,3 +10,5 @@ pub mod health;
 pub mod public_call;
 pub mod sectors;
 pub mod users;
+pub mod webhook_deliveries;
+pub mod webhooks;

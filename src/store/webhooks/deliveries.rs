@@ -1,9 +1,13 @@
 //! Owns deliveries as a company sees them: the list, the attempts of one, replaying, and the one that `test` made.
 
+#[expect(unused_imports, reason = "named in the description of headers")]
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{Postgres, QueryBuilder};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Message, NewAttempt};
@@ -31,7 +35,8 @@ words! {
 }
 
 /// A delivery with its last attempt.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = WebhookDelivery)]
 pub struct Delivery {
     pub id: Uuid,
     pub webhook_id: Uuid,
@@ -55,27 +60,32 @@ pub struct Delivery {
 }
 
 /// What was sent.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = WebhookRequest)]
 pub struct Request {
     pub url: String,
     /// By name.
+    #[schema(value_type = HashMap<String, String>)]
     pub headers: Value,
     /// The text that was signed.
     pub body: String,
 }
 
 /// What came back, as far as it is kept.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = WebhookResponse)]
 pub struct Response {
     pub status: i16,
     /// By name.
+    #[schema(value_type = HashMap<String, String>)]
     pub headers: Value,
     /// The beginning of it.
     pub body: String,
 }
 
 /// One attempt of a delivery.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = WebhookAttempt)]
 pub struct Attempt {
     /// From 1.
     pub number: i32,
@@ -87,7 +97,8 @@ pub struct Attempt {
 }
 
 /// A delivery with every attempt, the last one first.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = WebhookDeliveryDetail)]
 pub struct DeliveryDetail {
     #[serde(flatten)]
     pub delivery: Delivery,
@@ -101,12 +112,14 @@ pub struct DeliveryFilter {
     pub event: Option<String>,
 }
 
-/// What deliveries may be sorted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeliverySort {
-    #[default]
-    InsertedAt,
-    FinishedAt,
+words! {
+    /// What deliveries may be sorted by.
+    #[derive(Default)]
+    DeliverySort {
+        #[default]
+        InsertedAt = "inserted_at",
+        FinishedAt = "finished_at",
+    }
 }
 
 /// What came of asking for a replay.

@@ -3,11 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{Postgres, QueryBuilder};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Endpoint, Event, Target};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TenantId, UserId};
+use crate::domain::words::words;
 use crate::store::page::push_page;
 use crate::store::{Page, Paged, Result, Sort, Store, StoreError, Work};
 
@@ -15,7 +17,7 @@ use crate::store::{Page, Paged, Result, Sort, Store, StoreError, Work};
 pub const WEBHOOKS_MAX: u32 = 20;
 
 /// A webhook as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Webhook {
     pub id: Uuid,
     pub url: String,
@@ -55,12 +57,14 @@ pub struct WebhookChange {
     pub secret: Option<String>,
 }
 
-/// What webhooks may be sorted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WebhookSort {
-    #[default]
-    InsertedAt,
-    Url,
+words! {
+    /// What webhooks may be sorted by.
+    #[derive(Default)]
+    WebhookSort {
+        #[default]
+        InsertedAt = "inserted_at",
+        Url = "url",
+    }
 }
 
 /// Who hears that a webhook was switched off.
@@ -110,7 +114,7 @@ impl TryFrom<Row> for Webhook {
     }
 }
 
-fn words(events: &[Event]) -> Vec<String> {
+fn spelled(events: &[Event]) -> Vec<String> {
     events.iter().map(|event| event.as_str().to_owned()).collect()
 }
 
@@ -182,7 +186,7 @@ pub async fn create(work: &mut Work, new: NewWebhook) -> Result<Option<Webhook>>
         tenant,
         new.id,
         new.url,
-        &words(&new.events),
+        &spelled(&new.events),
         new.active,
         new.description,
         new.secret,
@@ -217,7 +221,7 @@ pub async fn update(work: &mut Work, id: Uuid, change: WebhookChange) -> Result<
         tenant,
         id,
         change.url,
-        change.events.map(|events| words(&events)) as _,
+        change.events.map(|events| spelled(&events)) as _,
         change.active,
         change.description.is_some(),
         change.description.flatten(),
@@ -295,4 +299,11 @@ pub async fn disable_failing(
         .map(|row| ManagerContact { user: UserId(row.id), name: row.name, email: row.email, locale: row.locale })
         .collect();
     Ok(Some((url, managers)))
+}
+
+/// Whether the company's plan has webhooks (Voki's plans: advanced and above).
+pub async fn plan_has_webhooks(work: &mut Work) -> Result<bool> {
+    let tenant = work.tenant.0;
+    let plan = sqlx::query_scalar!("SELECT plan FROM tenants WHERE id = $1", tenant).fetch_one(work.tx()).await?;
+    Ok(matches!(plan.as_str(), "advanced" | "professional" | "enterprise"))
 }
