@@ -18,7 +18,7 @@ use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
 use crate::actors::persistence::Persistence;
 use crate::actors::webhooks::Webhooks;
-use crate::actors::{Probes, System};
+use crate::actors::{Probes, System, housekeeping};
 use crate::auth::{Passwords, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
@@ -207,6 +207,7 @@ impl App {
         );
         let background = vec![
             tokio::spawn(async move { limits.sweep_forever().await }),
+            tokio::spawn(housekeeping::run(store.clone(), clock.clone())),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
         ];
         Ok(Running {
