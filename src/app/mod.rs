@@ -205,9 +205,10 @@ impl App {
             database.epoch(),
             stopping.clone(),
         );
+        let kept = housekeeping::Kept { webhook_days: config.webhooks.retention_days };
         let background = vec![
             tokio::spawn(async move { limits.sweep_forever().await }),
-            tokio::spawn(housekeeping::run(store.clone(), clock.clone())),
+            tokio::spawn(housekeeping::run(store.clone(), clock.clone(), kept)),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
         ];
         Ok(Running {
