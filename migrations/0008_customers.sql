@@ -57,6 +57,8 @@ ALTER TABLE access_links
 CREATE INDEX access_links_customer ON access_links (tenant_id, customer_id) WHERE customer_id IS NOT NULL;
 -- Links that give something: few, so a join through any other finds nothing at little cost.
 CREATE INDEX access_links_giving ON access_links (tenant_id, id) WHERE tag_ids <> '{}' OR custom_fields IS NOT NULL;
+-- What it hides has grown.
+DROP TRIGGER audited ON access_links;
 SELECT vez_audit('access_links', 'access_link', 'id',
     '{token,customer_name,customer_email,customer_phone,custom_fields}');
 

@@ -69,6 +69,8 @@ id! {
     CustomerId,
     /// An access link.
     LinkId,
+    /// A tag of calls.
+    TagId,
     /// A login's family of refresh tokens; its sockets close with it.
     SessionId,
     /// One connected device (a browser tab, a phone): a socket's membership of one topic.

@@ -116,7 +116,9 @@ pub struct LinkFilter {
 
 words! {
     /// What links may be sorted by.
+    #[derive(Default)]
     LinkSort {
+        #[default]
         InsertedAt = "inserted_at",
         ExpiresAt = "expires_at",
         CustomerName = "customer_name",

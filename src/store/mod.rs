@@ -17,8 +17,11 @@
 //! | `numbers` | committed blocks of numbers |
 //! | the rest | one aggregate each |
 
+pub mod call_tags;
 pub mod calls;
 mod connect;
+pub mod customer_erasure;
+pub mod customer_merges;
 pub mod customers;
 pub mod departments;
 pub mod embedded;
@@ -37,8 +40,11 @@ mod record_columns;
 pub mod restore;
 mod restore_rows;
 pub mod sessions;
+pub mod tags;
 pub mod tenants;
+mod turns;
 pub mod users;
+mod work;
 
 /// How to reach a Postgres; whoever starts the server passes it on unread.
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
@@ -46,4 +52,5 @@ pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use migrate::migrate;
+pub use work::{Author, Work};
 pub use page::{PAGE_SIZE_MAX, Page, Paged, Sort, SortOrder};
