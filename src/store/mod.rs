@@ -15,8 +15,10 @@
 //! | `restore` | what queues and tenants are rebuilt from |
 //! | `events` | the tenant's numbered feed of facts |
 //! | `numbers` | committed blocks of numbers |
+//! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod audit;
 pub mod call_tags;
 pub mod calls;
 mod connect;
@@ -27,6 +29,7 @@ pub mod departments;
 pub mod embedded;
 mod error;
 pub mod events;
+pub mod idempotency;
 pub mod links;
 mod members;
 mod migrate;
@@ -39,6 +42,7 @@ pub mod record;
 mod record_columns;
 pub mod restore;
 mod restore_rows;
+pub mod sectors;
 pub mod sessions;
 pub mod tags;
 pub mod tenants;
@@ -52,5 +56,5 @@ pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use migrate::migrate;
-pub use work::{Author, Work};
 pub use page::{PAGE_SIZE_MAX, Page, Paged, Sort, SortOrder};
+pub use work::{Author, Work};
