@@ -69,6 +69,8 @@ id! {
     CustomerId,
     /// An access link.
     LinkId,
+    /// A tag of calls.
+    TagId,
     /// A group of departments.
     SectorId,
     /// A login's family of refresh tokens; its sockets close with it.

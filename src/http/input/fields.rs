@@ -27,8 +27,7 @@ pub struct Fields {
 impl Fields {
     /// The fields that `T` takes.
     pub fn of<T: Input>() -> Vec<notes::Note> {
-        let mut fields =
-            Fields { object: Map::new(), errors: FieldErrors::default(), notes: Some(Notes::default()) };
+        let mut fields = Fields { object: Map::new(), errors: FieldErrors::default(), notes: Some(Notes::default()) };
         let _ = T::read(&mut fields);
         fields.notes.map(Notes::into_inner).unwrap_or_default()
     }
@@ -42,6 +41,11 @@ impl Fields {
     /// Notes a fault that only the route can see.
     pub fn fault(&mut self, field: &'static str, fault: impl Into<Text>) {
         self.errors.add(field, fault);
+    }
+
+    /// Whether nothing was found wrong so far.
+    pub fn faultless(&self) -> bool {
+        self.errors.is_empty()
     }
 
     /// A text of at most `chars_max` characters, trimmed; absent, null and blank are `None`.
@@ -83,7 +87,9 @@ impl Fields {
 
     /// A text taken as it is, untrimmed: a password.
     pub fn required_secret(&mut self, field: &'static str, chars_max: usize) -> String {
-        self.note(field, true, || notes::text(true, chars_max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password))));
+        self.note(field, true, || {
+            notes::text(true, chars_max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        });
         match self.present(field) {
             Some(Value::String(text)) if !text.is_empty() => match text_fault(&text, chars_max) {
                 None => return text,
