@@ -69,6 +69,10 @@ id! {
     CustomerId,
     /// An access link.
     LinkId,
+    /// A call agreed for a certain time.
+    AppointmentId,
+    /// A notice to a member of staff.
+    NotificationId,
     /// A login's family of refresh tokens; its sockets close with it.
     SessionId,
     /// One connected device (a browser tab, a phone): a socket's membership of one topic.

@@ -1,7 +1,7 @@
 //! Owns the words of notices about appointments, which staff see inside the product and on their sockets.
 
 use super::{one_line, times};
-use crate::domain::call::words;
+use crate::domain::words::words;
 use crate::domain::clock::Timestamp;
 use crate::domain::locale::Locale;
 
