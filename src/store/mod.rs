@@ -8,7 +8,6 @@
 //! | `embedded` | the private Postgres process |
 //! | `connect` | pools, roles, the tenant's transaction |
 //! | `bells` | who is woken by a commit |
-//! | `work` | one change of a tenant's rows by somebody |
 //! | `error` | what may go wrong, by SQLSTATE |
 //! | `page` | pages and sorting of lists |
 //! | `migrate` | migrations and roles |
@@ -17,8 +16,10 @@
 //! | `restore` | what queues and tenants are rebuilt from |
 //! | `events` | the tenant's numbered feed of facts |
 //! | `numbers` | committed blocks of numbers |
+//! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod audit;
 mod bells;
 pub mod calls;
 mod connect;
@@ -27,6 +28,7 @@ pub mod departments;
 pub mod embedded;
 mod error;
 pub mod events;
+pub mod idempotency;
 pub mod links;
 pub mod mails;
 mod members;
@@ -40,6 +42,7 @@ pub mod record;
 mod record_columns;
 pub mod restore;
 mod restore_rows;
+pub mod sectors;
 pub mod sessions;
 pub mod tenants;
 pub mod users;

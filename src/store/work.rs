@@ -1,58 +1,75 @@
-//! Owns one change of a tenant's rows by somebody: the transaction, in whose name and when. It knows no aggregate.
+//! Owns the transaction in which staff change a tenant's rows: it names the tenant, who acts and when, so that the audit rows
+//! are written by the database itself and no statement can forget them. What is changed is for the aggregates.
 
 use std::sync::Arc;
 
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use super::{Bell, Bells, Result, Store, Transaction};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TenantId, UserId};
 
-/// Who makes a change.
+/// Who acts.
 #[derive(Clone, Debug)]
 pub struct Author {
     pub user: UserId,
-    /// The API token he used, if any.
+    /// The API token used, if any.
     pub token: Option<Uuid>,
+    /// Of the request; letters, digits and `-_.` only.
     pub request_id: Arc<str>,
 }
 
-/// A change under way; dropped without a commit nothing of it stays.
+/// One change of a tenant's rows, of one or more statements. Whoever opened it commits it; dropped, it never was.
 #[derive(Debug)]
 pub struct Work {
-    pub tenant: TenantId,
-    pub now: Timestamp,
     tx: Transaction,
-    /// Rung once it lasts.
-    bells: Vec<Bell>,
-    all_bells: Bells,
+    pub tenant: TenantId,
+    /// When it happens; also what `inserted_at` and `updated_at` become.
+    pub now: Timestamp,
+    bells: Bells,
+    /// What is rung once it is durable.
+    then: Vec<Bell>,
 }
 
 impl Store {
-    /// Begins a change of `tenant`'s rows.
-    pub async fn work(&self, tenant: TenantId, now: Timestamp, _author: Option<&Author>) -> Result<Work> {
-        Ok(Work { tenant, now, tx: self.tenant_tx(tenant).await?, bells: Vec::new(), all_bells: self.bells().clone() })
+    /// Opens the work of `author` (none for the server itself and the command line, which leaves no audit rows).
+    pub async fn work(&self, tenant: TenantId, now: Timestamp, author: Option<&Author>) -> Result<Work> {
+        let mut tx = self.tenant_tx(tenant).await?;
+        if let Some(author) = author {
+            // Ids print as hexadecimal digits and hyphens, times as digits and letters, and of the request's id only what
+            // cannot end a literal is taken, so one round trip without parameters will do.
+            let token = author.token.map(|token| token.to_string()).unwrap_or_default();
+            let request: String =
+                author.request_id.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.:".contains(*c)).collect();
+            let settings = format!(
+                "SELECT set_config('vez.author', '{}', true), set_config('vez.token', '{token}', true), \
+                 set_config('vez.request', '{request}', true), set_config('vez.at', '{}', true)",
+                author.user,
+                now.to_utc().to_rfc3339(),
+            );
+            sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *tx).await?;
+        }
+        Ok(Work { tx, tenant, now, bells: self.bells().clone(), then: Vec::new() })
     }
 }
 
 impl Work {
-    /// What its statements run on.
+    /// Where its statements run.
     pub fn tx(&mut self) -> &mut PgConnection {
         &mut self.tx
     }
 
-    /// Once it lasts, this bell is rung.
+    /// Has a bell rung once it is durable.
     pub(super) fn then_ring(&mut self, which: impl FnOnce(&Bells) -> &Bell) {
-        self.bells.push(which(&self.all_bells).clone());
+        let bell = which(&self.bells).clone();
+        self.then.push(bell);
     }
 
-    /// Makes it last.
+    /// Makes it durable, all of it or nothing.
     pub async fn commit(self) -> Result<()> {
         self.tx.commit().await?;
-        for bell in &self.bells {
-            bell.ring();
-        }
+        self.then.iter().for_each(Bell::ring);
         Ok(())
     }
 }
