@@ -13,9 +13,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::actors::appointments::Follower;
 use crate::actors::directory;
 use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
+use crate::actors::mail::Deliverer;
 use crate::actors::persistence::Persistence;
 use crate::actors::{Probes, System};
 use crate::auth::{Passwords, Seal, Tokens};
@@ -26,6 +28,7 @@ use crate::domain::rules::Rules;
 use crate::http::state::{AppState, Readiness};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
+use crate::mail::{Sender, Transport};
 use crate::store::Store;
 use crate::store::record::RecordWriter;
 use crate::ws::{WsParts, WsState};
@@ -35,6 +38,8 @@ pub use database::{Database, connect};
 /// How long stopping may take before what is left is dropped; SIGTERM promises ten seconds in all.
 const SOCKETS_WITHIN: Duration = Duration::from_millis(1_500);
 const WRITES_WITHIN: Duration = Duration::from_secs(4);
+/// Where mails are written when no SMTP server is set; in the data folder.
+const MAIL_FOLDER: &str = "mail";
 
 /// What tests replace: everything else is the same code in both.
 pub struct Parts {
@@ -160,6 +165,7 @@ impl App {
             ids.clone(),
         )
         .map_err(anyhow::Error::msg)?;
+        let (deliverer, follower) = followers(&config, &state)?;
         let ws_parts = WsParts {
             hub: hub.clone(),
             queues: queues.clone(),
@@ -185,6 +191,8 @@ impl App {
         readiness.set_restored();
         tracing::info!(%addr, tenants = restored, "serving");
         let background = vec![
+            tokio::spawn(deliverer.run()),
+            tokio::spawn(follower.run()),
             tokio::spawn(async move { limits.sweep_forever().await }),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
         ];
@@ -272,6 +280,20 @@ impl App {
         database.close(Some(running.clock.now())).await;
         tracing::info!("stopped");
     }
+}
+
+/// Who follows committed rows: delivers mail, reminds of appointments.
+fn followers(config: &Config, state: &AppState) -> anyhow::Result<(Deliverer, Follower)> {
+    let within = Duration::from_secs(u64::from(config.mail.mail_timeout_seconds.max(1)));
+    let transport = match config.mail.smtp_server() {
+        Some(url) => Transport::smtp(url, within).map_err(anyhow::Error::msg)?,
+        None => Transport::folder(config.database.data_dir.join(MAIL_FOLDER)),
+    };
+    let from = Sender::new(&config.mail.mail_from).map_err(anyhow::Error::msg)?;
+    let AppState { store, queues, seal, clock, ids, .. } = state.clone();
+    let follower =
+        Follower { store: store.clone(), queues, seal, clock: clock.clone(), ids: ids.clone() };
+    Ok((Deliverer { store, transport, from, within, clock, ids }, follower))
 }
 
 /// The numbers of the rules, as configured.

@@ -3,7 +3,7 @@
 //!
 //! Values of others stand in lines of ours: they lose their control characters before, and in HTML they are escaped.
 
-use minijinja::value::Value;
+use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, HtmlEscape, State, UndefinedBehavior};
 use serde_json::Value as Json;
 
@@ -53,7 +53,7 @@ fn words(locale: Locale, kind: &str) -> Option<&'static str> {
 /// Puts a message into words. An error is a fault of the program: a template that names what its message does not have.
 pub fn render(message: &Message, locale: Locale, zone: chrono_tz::Tz) -> Result<Rendered, minijinja::Error> {
     let source = words(locale, message.kind()).unwrap_or_default();
-    let facts = Value::from_serialize(facts(message, locale, zone));
+    let facts = Value::from(Serde(facts(message, locale, zone)));
     let environment = environment();
     // The name's ending decides whether values are escaped.
     let plain = environment.render_named_str("mail.txt", source, facts.clone())?;

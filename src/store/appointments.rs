@@ -1,6 +1,5 @@
-//! Owns the rows of appointments: list, show, make, change, end. That an agent's open appointments never overlap is decided
-//! here, inside the transaction, with the agent's own row locked. Reminders and what a call completes are
-//! `appointment_followers`'; who is told is `appointment_news`'.
+//! Owns reading appointments: list, show, what an agent has at a time. Making and changing them is `appointment_changes`',
+//! reminders and what a call completes are `appointment_followers`', who is told is `appointment_news`'.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -59,67 +58,21 @@ impl Appointment {
     pub fn ends_at(&self) -> Timestamp {
         ends_at(self.scheduled_at, self.duration_minutes)
     }
+
+    /// The page a customer joins by.
+    pub fn join_url(&self) -> String {
+        format!("{}/call/{}", self.base_url, self.link_token)
+    }
+
+    /// The page where he confirms or cancels, with a token of this appointment.
+    pub fn page_url(&self, token: &str) -> String {
+        format!("{}/api/v1/appointment/{token}", self.base_url)
+    }
 }
 
 /// When an appointment is over.
 pub fn ends_at(scheduled_at: Timestamp, duration_minutes: u32) -> Timestamp {
     scheduled_at.plus_seconds(u64::from(duration_minutes) * 60)
-}
-
-/// What a new appointment is made of.
-#[derive(Clone, Debug)]
-pub struct NewAppointment {
-    pub id: AppointmentId,
-    pub title: String,
-    pub description: Option<String>,
-    pub scheduled_at: Timestamp,
-    pub duration_minutes: u32,
-    pub department_id: DepartmentId,
-    pub user_id: UserId,
-    pub customer: Customer,
-    pub notes: Option<String>,
-    /// The agent's when absent.
-    pub locale: Option<Locale>,
-    pub link_id: LinkId,
-    pub base_url: String,
-}
-
-/// The customer of an appointment, as he was when it was made.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Customer {
-    pub id: CustomerId,
-    pub name: String,
-    pub email: Option<String>,
-    pub phone: Option<String>,
-}
-
-/// What is changed: what is `None` stays.
-#[derive(Clone, Debug, Default)]
-pub struct AppointmentChange {
-    pub title: Option<String>,
-    pub description: Option<Option<String>>,
-    pub scheduled_at: Option<Timestamp>,
-    pub duration_minutes: Option<u32>,
-    pub department_id: Option<DepartmentId>,
-    pub user_id: Option<UserId>,
-    pub customer_id: Option<CustomerId>,
-    pub customer_name: Option<String>,
-    pub customer_email: Option<Option<String>>,
-    pub customer_phone: Option<Option<String>>,
-    pub notes: Option<Option<String>>,
-    pub locale: Option<Locale>,
-}
-
-/// Why an appointment cannot be made or moved so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The agent has another one then.
-    Conflict,
-    UnknownUser,
-    UnknownDepartment,
-    UnknownCustomer,
-    /// It is over, and its time, place and people are history.
-    Closed(AppointmentStatus),
 }
 
 /// Which appointments a list shows; what is `None` does not narrow it.
@@ -206,7 +159,7 @@ impl TryFrom<AppointmentRow> for Appointment {
     }
 }
 
-fn corrupt(column: &'static str, row: Uuid) -> StoreError {
+pub(super) fn corrupt(column: &'static str, row: Uuid) -> StoreError {
     StoreError::Corrupt { table: "appointments", column, row: row.to_string() }
 }
 
@@ -324,7 +277,7 @@ pub async fn conflicts(
 }
 
 /// Half-open: one that ends when the other begins does not conflict.
-async fn overlapping(
+pub(super) async fn overlapping(
     tx: &mut PgConnection,
     tenant: TenantId,
     user: UserId,
@@ -350,71 +303,4 @@ async fn overlapping(
     .fetch_all(tx)
     .await?;
     Ok(ids.into_iter().map(AppointmentId).collect())
-}
-
-/// Locks the agent's row, so that his appointments are made one after the other; false when there is no such active agent.
-/// He must be active.
-async fn lock_agent(work: &mut Work, user: UserId) -> Result<Option<Locale>> {
-    let tenant = work.tenant;
-    let locale = sqlx::query_scalar!(
-        "SELECT locale FROM users WHERE tenant_id = $1 AND id = $2 AND active FOR NO KEY UPDATE",
-        tenant.0,
-        user.0
-    )
-    .fetch_optional(work.tx())
-    .await?;
-    Ok(locale.map(|locale| Locale::closest(&locale)))
-}
-
-async fn department_exists(work: &mut Work, department: DepartmentId) -> Result<bool> {
-    let tenant = work.tenant;
-    let there = sqlx::query_scalar!(
-        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND id = $2) AS \"there!\"",
-        tenant.0,
-        department.0
-    )
-    .fetch_one(work.tx())
-    .await?;
-    Ok(there)
-}
-
-/// Makes an appointment, unless the agent has another one then. Its access link must be there already.
-pub async fn create(work: &mut Work, new: NewAppointment) -> Result<std::result::Result<Appointment, Refusal>> {
-    let (tenant, now) = (work.tenant, work.now);
-    let until = ends_at(new.scheduled_at, new.duration_minutes);
-    let Some(agents_locale) = lock_agent(work, new.user_id).await? else { return Ok(Err(Refusal::UnknownUser)) };
-    if !department_exists(work, new.department_id).await? {
-        return Ok(Err(Refusal::UnknownDepartment));
-    }
-    if !overlapping(work.tx(), tenant, new.user_id, new.scheduled_at, until, None).await?.is_empty() {
-        return Ok(Err(Refusal::Conflict));
-    }
-    sqlx::query!(
-        "INSERT INTO appointments (tenant_id, id, title, description, status, scheduled_at, duration_minutes, ends_at,
-                                   department_id, user_id, customer_id, customer_name, customer_email, customer_phone,
-                                   notes, locale, link_id, base_url, inserted_at, updated_at)
-         VALUES ($1, $2, $3, $4, 'scheduled', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)",
-        tenant.0,
-        new.id.0,
-        new.title,
-        new.description,
-        new.scheduled_at.to_utc(),
-        i32::try_from(new.duration_minutes).unwrap_or(i32::MAX),
-        until.to_utc(),
-        new.department_id.0,
-        new.user_id.0,
-        new.customer.id.0,
-        new.customer.name,
-        new.customer.email,
-        new.customer.phone,
-        new.notes,
-        new.locale.unwrap_or(agents_locale).as_str(),
-        new.link_id.0,
-        new.base_url,
-        now.to_utc()
-    )
-    .execute(work.tx())
-    .await?;
-    let made = read(work.tx(), tenant, new.id).await?;
-    made.map(Ok).ok_or_else(|| corrupt("id", new.id.0))
 }

@@ -19,6 +19,10 @@
 //! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod appointment_changes;
+pub mod appointment_followers;
+pub mod appointment_news;
+pub mod appointments;
 pub mod audit;
 mod bells;
 pub mod calls;

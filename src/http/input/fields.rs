@@ -43,6 +43,11 @@ impl Fields {
         self.errors.add(field, fault);
     }
 
+    /// Whether a field is at fault already.
+    pub fn has_fault(&self, field: &str) -> bool {
+        self.errors.has(field)
+    }
+
     /// A text of at most `chars_max` characters, trimmed; absent, null and blank are `None`.
     pub fn text(&mut self, field: &'static str, chars_max: usize) -> Option<String> {
         self.note(field, false, || notes::text(false, chars_max));
