@@ -96,6 +96,8 @@ impl App {
     /// Starts everything; returns once it listens and every open call stands in its queue again.
     pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Self> {
         let Parts { listener, clock, ids, probes, routes } = parts;
+        // One cryptography for all TLS of this process; whoever installed one before us has ours already.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
         let metrics = telemetry::metrics();
         let database = Database::open(&config.database, &clock, &ids).await?;
         let started = Self::start_on(&database, config, listener, clock, ids, probes, routes, metrics).await;
