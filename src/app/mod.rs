@@ -19,6 +19,7 @@ use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
 use crate::actors::mail::Deliverer;
 use crate::actors::persistence::Persistence;
+use crate::actors::webhooks::Webhooks;
 use crate::actors::{Probes, System};
 use crate::auth::{Passwords, Seal, Tokens};
 use crate::config::{self, Config};
@@ -29,8 +30,8 @@ use crate::http::state::{AppState, Readiness};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
 use crate::mail::{Sender, Transport};
-use crate::store::Store;
 use crate::store::record::RecordWriter;
+use crate::store::{Store, webhooks};
 use crate::ws::{WsParts, WsState};
 use crate::{http, telemetry, ws};
 pub use database::{Database, connect};
@@ -40,6 +41,9 @@ const SOCKETS_WITHIN: Duration = Duration::from_millis(1_500);
 const WRITES_WITHIN: Duration = Duration::from_secs(4);
 /// Where mails are written when no SMTP server is set; in the data folder.
 const MAIL_FOLDER: &str = "mail";
+const DELIVERIES_WITHIN: Duration = Duration::from_secs(3);
+/// Connections that see every tenant, beside one for each writer: start-up and heartbeat, webhooks, one to spare.
+const SYSTEM_CONNECTIONS: u32 = 3;
 
 /// What tests replace: everything else is the same code in both.
 pub struct Parts {
@@ -89,6 +93,7 @@ struct Running {
     stopping: CancellationToken,
     health: StorageHealth,
     serving: JoinHandle<()>,
+    deliveries: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -121,14 +126,16 @@ impl App {
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Running> {
         let shards = config.database.writer_shards.clamp(1, 16);
-        let store = Store::connect(database.options(), config.database.app_connections.max(1), shards + 2)
+        let store = Store::connect(database.options(), config.database.app_connections.max(1), shards + SYSTEM_CONNECTIONS)
             .await
             .context("cannot connect to Postgres")?;
         let health = StorageHealth::new();
         let writers = (0..shards)
             .map(|shard| RecordWriter::new(store.system().clone(), i32::try_from(shard).unwrap_or(0), database.epoch()))
             .collect();
-        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone()).await?;
+        webhooks::load_listening(&store).await.context("cannot read the webhooks")?;
+        let outbox = store.bells().webhooks.clone();
+        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), outbox).await?;
         let hub = Hub::new(clock.clone());
         let system = System::start(directory::Parts {
             store: store.clone(),
@@ -140,7 +147,7 @@ impl App {
             epoch: database.epoch(),
             served_until: database.served_until(),
             rules: rules(&config.queue),
-            probes,
+            probes: probes.clone(),
         })
         .await?;
         let queues = Queues::new(system.clone());
@@ -152,6 +159,9 @@ impl App {
             u64::from(config.auth.refresh_seconds),
         );
         let passwords = Passwords::new(ids.clone())?;
+        let seal = Seal::new(&secret);
+        let webhooks = Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone())
+            .map_err(anyhow::Error::msg)?;
         let readiness = Readiness::default();
         let state = AppState::new(
             &config,
@@ -160,7 +170,8 @@ impl App {
             hub.clone(),
             tokens.clone(),
             passwords.clone(),
-            Seal::new(&secret),
+            seal,
+            webhooks.clone(),
             Some(metrics),
             readiness.clone(),
             clock.clone(),
@@ -192,6 +203,14 @@ impl App {
         let restored = system.restore().await.context("cannot restore the queues")?;
         readiness.set_restored();
         tracing::info!(%addr, tenants = restored, "serving");
+        let deliveries = webhooks.deliver(
+            &config.webhooks,
+            store.clone(),
+            clock.clone(),
+            ids.clone(),
+            database.epoch(),
+            stopping.clone(),
+        );
         let background = vec![
             tokio::spawn(deliverer.run()),
             tokio::spawn(follower.run()),
@@ -213,6 +232,7 @@ impl App {
             stopping,
             health,
             serving,
+            deliveries,
             background,
         })
     }
@@ -273,6 +293,10 @@ impl App {
             tracing::warn!("some connections did not end in time");
         }
         running.system.stop(WRITES_WITHIN).await;
+        // They were told to stop with the sockets; what is cut off here is sent again at the next start.
+        if tokio::time::timeout(DELIVERIES_WITHIN, running.deliveries).await.is_err() {
+            tracing::warn!("some webhooks were not called to the end");
+        }
         for task in running.background {
             task.abort();
             // Only once it is gone is what it held ours to close.

@@ -66,6 +66,8 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::audit::routes())
         .merge(routes::notifications::routes())
         .merge(routes::sectors::routes())
+        .merge(routes::webhooks::routes())
+        .merge(routes::webhook_deliveries::routes())
         .nest("/api/v1/users", routes::users::routes().into())
         .nest("/api/v1/departments", routes::departments::routes().into())
         .nest("/api/v1/access-links", routes::access_links::routes().into())

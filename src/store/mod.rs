@@ -50,6 +50,7 @@ pub mod sectors;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
+pub mod webhooks;
 mod work;
 
 /// How to reach a Postgres; whoever starts the server passes it on unread.

@@ -27,9 +27,9 @@ pub struct Work {
     pub tenant: TenantId,
     /// When it happens; also what `inserted_at` and `updated_at` become.
     pub now: Timestamp,
+    /// Rung once it lasts.
+    rings: Vec<Bell>,
     bells: Bells,
-    /// What is rung once it is durable.
-    then: Vec<Bell>,
 }
 
 impl Store {
@@ -50,7 +50,7 @@ impl Store {
             );
             sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *tx).await?;
         }
-        Ok(Work { tx, tenant, now, bells: self.bells().clone(), then: Vec::new() })
+        Ok(Work { tx, tenant, now, rings: Vec::new(), bells: self.bells().clone() })
     }
 }
 
@@ -60,16 +60,22 @@ impl Work {
         &mut self.tx
     }
 
-    /// Has a bell rung once it is durable.
+    /// The bells of whoever follows what is committed.
+    pub(super) fn bells(&self) -> &Bells {
+        &self.bells
+    }
+
+    /// Once it lasts, this bell is rung.
     pub(super) fn then_ring(&mut self, which: impl FnOnce(&Bells) -> &Bell) {
-        let bell = which(&self.bells).clone();
-        self.then.push(bell);
+        self.rings.push(which(&self.bells).clone());
     }
 
     /// Makes it durable, all of it or nothing.
     pub async fn commit(self) -> Result<()> {
         self.tx.commit().await?;
-        self.then.iter().for_each(Bell::ring);
+        for bell in &self.rings {
+            bell.ring();
+        }
         Ok(())
     }
 }

@@ -14,3 +14,5 @@ pub mod notifications;
 pub mod public_call;
 pub mod sectors;
 pub mod users;
+pub mod webhook_deliveries;
+pub mod webhooks;
