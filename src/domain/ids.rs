@@ -73,6 +73,8 @@ id! {
     AppointmentId,
     /// A notice to a member of staff.
     NotificationId,
+    /// A tag of calls.
+    TagId,
     /// A group of departments.
     SectorId,
     /// A login's family of refresh tokens; its sockets close with it.

@@ -48,7 +48,7 @@ async fn links_that_lead_nowhere_are_all_alike() {
 async fn a_used_link_is_valid_while_its_call_is_open() {
     let app = TestApp::start().await;
     let scene = Scene::new(&app).await;
-    let (_, link) = scene.company.link_with(scene.line, |link| link.single_use = true).await;
+    let (_, link) = scene.company.link_with(scene.line, |link| link.max_uses = Some(1)).await;
     let path = format!("/api/v1/call/{link}/validate");
     let joined = app.client().join(&link, "Maria").await.expect(200);
     // The link's row is believed for some seconds.
