@@ -11,7 +11,8 @@ use super::load;
 use super::queue::QueueMsg;
 use super::tenant::{Decision, TenantMsg};
 pub use super::wire::{
-    AppointmentReminder, CustomerState, DashboardState, Figures, Notice, NotificationState, Parties, PresenceState, QueueState, WaitingCall,
+    AppointmentReminder, CustomerState, DashboardState, Figures, Notice, NotificationState, Parties, PresenceState,
+    QueueState, WaitingCall,
 };
 use crate::domain::agent::Intent;
 use crate::domain::call::{CallView, Caller, EndReason, Status};

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::queue::STATS_PERIOD_MS;
 use super::wire::{
-    self, ActiveCall, Dashboard, DashboardState, DepartmentFigures, DepartmentName, Notice, NotificationState, OfferWithdrawn,
-    PresenceState, Presences, Shown, WrapUpState,
+    self, ActiveCall, Dashboard, DashboardState, DepartmentFigures, DepartmentName, Notice, NotificationState,
+    OfferWithdrawn, PresenceState, Presences, Shown, WrapUpState,
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::department::Settings;

@@ -42,8 +42,8 @@ const WRITES_WITHIN: Duration = Duration::from_secs(4);
 /// Where mails are written when no SMTP server is set; in the data folder.
 const MAIL_FOLDER: &str = "mail";
 const DELIVERIES_WITHIN: Duration = Duration::from_secs(3);
-/// Connections that see every tenant, beside one for each writer: start-up and heartbeat, webhooks, one to spare.
-const SYSTEM_CONNECTIONS: u32 = 3;
+/// Connections that see every tenant, beside one for each writer: start-up and heartbeat, webhooks, mail, one to spare.
+const SYSTEM_CONNECTIONS: u32 = 4;
 
 /// What tests replace: everything else is the same code in both.
 pub struct Parts {
@@ -126,16 +126,16 @@ impl App {
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Running> {
         let shards = config.database.writer_shards.clamp(1, 16);
-        let store = Store::connect(database.options(), config.database.app_connections.max(1), shards + SYSTEM_CONNECTIONS)
-            .await
-            .context("cannot connect to Postgres")?;
+        let store =
+            Store::connect(database.options(), config.database.app_connections.max(1), shards + SYSTEM_CONNECTIONS)
+                .await
+                .context("cannot connect to Postgres")?;
         let health = StorageHealth::new();
         let writers = (0..shards)
             .map(|shard| RecordWriter::new(store.system().clone(), i32::try_from(shard).unwrap_or(0), database.epoch()))
             .collect();
         webhooks::load_listening(&store).await.context("cannot read the webhooks")?;
-        let outbox = store.bells().webhooks.clone();
-        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), outbox).await?;
+        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), store.bells().clone()).await?;
         let hub = Hub::new(clock.clone());
         let system = System::start(directory::Parts {
             store: store.clone(),
@@ -160,8 +160,8 @@ impl App {
         );
         let passwords = Passwords::new(ids.clone())?;
         let seal = Seal::new(&secret);
-        let webhooks = Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone())
-            .map_err(anyhow::Error::msg)?;
+        let webhooks =
+            Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone()).map_err(anyhow::Error::msg)?;
         let readiness = Readiness::default();
         let state = AppState::new(
             &config,
@@ -317,8 +317,7 @@ fn followers(config: &Config, state: &AppState) -> anyhow::Result<(Deliverer, Fo
     };
     let from = Sender::new(&config.mail.mail_from).map_err(anyhow::Error::msg)?;
     let AppState { store, queues, seal, clock, ids, .. } = state.clone();
-    let follower =
-        Follower { store: store.clone(), queues, seal, clock: clock.clone(), ids: ids.clone() };
+    let follower = Follower { store: store.clone(), queues, seal, clock: clock.clone(), ids: ids.clone() };
     Ok((Deliverer { store, transport, from, within, clock, ids }, follower))
 }
 

@@ -3,7 +3,7 @@
 
 use super::appointments::{Appointment, corrupt, ends_at, lock, overlapping, read};
 use super::links::{self, Link, NewLink};
-use super::{Result, StoreError, Work, customers};
+use super::{Result, Work, customers};
 use crate::domain::appointment::AppointmentStatus;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{AppointmentId, CustomerId, DepartmentId, LinkId, UserId};
@@ -87,7 +87,7 @@ async fn lock_agent(work: &mut Work, user: UserId) -> Result<Option<Locale>> {
 async fn department_exists(work: &mut Work, department: DepartmentId) -> Result<bool> {
     let tenant = work.tenant;
     let there = sqlx::query_scalar!(
-        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL) AS \"there!\"",
+        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND id = $2) AS \"there!\"",
         tenant.0,
         department.0
     )
@@ -311,15 +311,12 @@ pub async fn turn(
     .execute(work.tx())
     .await?;
     if !next.is_open() {
-        sqlx::query!(
-            "DELETE FROM appointment_reminders WHERE tenant_id = $1 AND appointment_id = $2",
-            tenant.0,
-            id.0
-        )
-        .execute(work.tx())
-        .await?;
+        sqlx::query!("DELETE FROM appointment_reminders WHERE tenant_id = $1 AND appointment_id = $2", tenant.0, id.0)
+            .execute(work.tx())
+            .await?;
     }
-    let link = if next == AppointmentStatus::Cancelled { links::cancel(work, appointment.link_id).await? } else { None };
+    let link =
+        if next == AppointmentStatus::Cancelled { links::cancel(work, appointment.link_id).await? } else { None };
     appointment.status = next;
     appointment.cancellation_reason = reason;
     appointment.updated_at = now;

@@ -248,7 +248,8 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &LinkFil
             query.push_bind(now.to_utc());
         }
         Some(LinkStatus::Active) => {
-            query.push(" AND l.cancelled_at IS NULL AND l.used_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > ");
+            query
+                .push(" AND l.cancelled_at IS NULL AND l.used_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > ");
             query.push_bind(now.to_utc()).push(")");
         }
     }
@@ -266,7 +267,12 @@ enum Wanted<'a> {
     Token(&'a str),
 }
 
-async fn read(connection: &mut PgConnection, tenant: TenantId, wanted: Wanted<'_>, now: Timestamp) -> Result<Vec<Link>> {
+async fn read(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    wanted: Wanted<'_>,
+    now: Timestamp,
+) -> Result<Vec<Link>> {
     let (ids, token) = match wanted {
         Wanted::Ids(ids) => (Some(ids), None),
         Wanted::Token(token) => (None, Some(token)),

@@ -331,9 +331,8 @@ pub async fn delete(work: &mut Work, tag: TagId) -> Outcome<bool> {
     if has_children {
         return Ok(Err(TagFault::HasChildren));
     }
-    let done = sqlx::query!("DELETE FROM tags WHERE tenant_id = $1 AND id = $2", tenant.0, tag.0)
-        .execute(work.tx())
-        .await?;
+    let done =
+        sqlx::query!("DELETE FROM tags WHERE tenant_id = $1 AND id = $2", tenant.0, tag.0).execute(work.tx()).await?;
     if done.rows_affected() == 0 {
         return Ok(Ok(false));
     }

@@ -27,8 +27,7 @@ impl Disabling {
     /// Switches a webhook off, unless it recovered meanwhile. What waits for it stays and is sent when it is switched on.
     pub async fn disable(&self, store: &Store, webhook: Endpoint, now: Timestamp) -> Result<()> {
         let mut work = store.work(webhook.tenant, now, None).await?;
-        let Some((url, managers)) =
-            webhooks::disable_failing(&mut work, webhook, self.failing_before(now)).await?
+        let Some((url, managers)) = webhooks::disable_failing(&mut work, webhook, self.failing_before(now)).await?
         else {
             return Ok(());
         };

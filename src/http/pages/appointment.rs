@@ -74,15 +74,11 @@ fn labels(locale: Locale) -> [&'static str; 7] {
         Locale::PtBr => {
             ["Quando", "Duração", "Setor", "Com", "Confirmar", "Cancelar o atendimento", "Entrar na chamada"]
         }
-        Locale::En => {
-            ["When", "Duration", "Department", "With", "Confirm", "Cancel the appointment", "Join the call"]
-        }
+        Locale::En => ["When", "Duration", "Department", "With", "Confirm", "Cancel the appointment", "Join the call"],
         Locale::Es => {
             ["Cuándo", "Duración", "Departamento", "Con", "Confirmar", "Cancelar la cita", "Entrar en la llamada"]
         }
-        Locale::Fr => {
-            ["Quand", "Durée", "Service", "Avec", "Confirmer", "Annuler le rendez-vous", "Rejoindre l’appel"]
-        }
+        Locale::Fr => ["Quand", "Durée", "Service", "Avec", "Confirmer", "Annuler le rendez-vous", "Rejoindre l’appel"],
     }
 }
 

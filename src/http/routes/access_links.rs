@@ -12,9 +12,7 @@ use crate::domain::ids::{CustomerId, DepartmentId, LinkId, TagId};
 use crate::http::caller::Supervisor;
 use crate::http::envelope::{Created, Data, Page};
 use crate::http::error::{ApiError, FieldErrors};
-use crate::http::input::{
-    Body, Fields, Ids, Input, NAME_CHARS_MAX, PHONE_CHARS_MAX, Params, Query, QueryInput,
-};
+use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, PHONE_CHARS_MAX, Params, Query, QueryInput};
 use crate::http::public_url::BaseUrl;
 use crate::http::state::AppState;
 use crate::store::links::{self, CustomFields, Link, LinkFilter, LinkSort, LinkStatus, NewLink};
@@ -258,7 +256,11 @@ async fn checked(
     for (place, field) in links::missing(work, &new).await? {
         wrong.entry(places[place]).or_default().add(field, "does not exist");
     }
-    if wrong.is_empty() { Ok(new) } else { Err(ApiError::InvalidItems { field: "links", items: wrong.into_iter().collect() }) }
+    if wrong.is_empty() {
+        Ok(new)
+    } else {
+        Err(ApiError::InvalidItems { field: "links", items: wrong.into_iter().collect() })
+    }
 }
 
 /// Cancel an access link

@@ -101,7 +101,8 @@ async fn answer(
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let page = AppointmentPage::of(state, tenant, appointment).await?;
-    let wants_html = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|a| a.contains("text/html"));
+    let wants_html =
+        headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|a| a.contains("text/html"));
     if wants_html { pages::appointment::show(&page, token) } else { Ok(Data::new(page).into_response()) }
 }
 
@@ -111,7 +112,11 @@ async fn answer(
 /// choice.
 #[utoipa::path(get, path = "/api/v1/appointment/{token}", tag = "Public",
     responses((status = 200, body = Data<AppointmentPage>)))]
-async fn show(State(state): State<AppState>, Ids(token): Ids<String>, headers: HeaderMap) -> Result<Response, ApiError> {
+async fn show(
+    State(state): State<AppState>,
+    Ids(token): Ids<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let (tenant, id) = appointment_tokens::read(&state.seal, &token).ok_or_else(no_such_appointment)?;
     let appointment = appointments::find(&state.store, tenant, id).await?.ok_or_else(no_such_appointment)?;
     answer(&state, tenant, appointment, &token, &headers).await

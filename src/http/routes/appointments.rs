@@ -162,8 +162,7 @@ async fn check_conflicts(
 ) -> Result<Data<Conflicts>, ApiError> {
     let ConflictQuery { user_id, scheduled_at, duration_minutes, exclude_id } = query;
     let until = ends_at(scheduled_at, duration_minutes);
-    let found =
-        appointments::conflicts(&state.store, staff.tenant, user_id, scheduled_at, until, exclude_id).await?;
+    let found = appointments::conflicts(&state.store, staff.tenant, user_id, scheduled_at, until, exclude_id).await?;
     let conflicts: Vec<Seen> = found.into_iter().map(Seen::from).collect();
     Ok(Data::new(Conflicts { has_conflicts: !conflicts.is_empty(), conflicts }))
 }
