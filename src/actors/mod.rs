@@ -21,6 +21,7 @@ pub mod directory;
 mod error;
 pub mod handle;
 pub mod health;
+pub mod housekeeping;
 mod load;
 pub mod mail;
 mod numbers;

@@ -20,7 +20,7 @@ use crate::actors::health::{Health, StorageHealth};
 use crate::actors::mail::Deliverer;
 use crate::actors::persistence::Persistence;
 use crate::actors::webhooks::Webhooks;
-use crate::actors::{Probes, System};
+use crate::actors::{Probes, System, housekeeping};
 use crate::auth::{Passwords, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
@@ -215,6 +215,7 @@ impl App {
             tokio::spawn(deliverer.run()),
             tokio::spawn(follower.run()),
             tokio::spawn(async move { limits.sweep_forever().await }),
+            tokio::spawn(housekeeping::run(store.clone(), clock.clone())),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
         ];
         Ok(Running {

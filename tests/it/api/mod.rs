@@ -14,6 +14,7 @@ mod origins;
 mod public_call;
 mod rate_limits;
 mod sectors;
+mod seeds;
 mod tenancy;
 mod users_me;
 mod world;
