@@ -49,6 +49,12 @@ impl Builder {
         self
     }
 
+    /// Another clock.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Rate limits on, as a real server has them.
     pub fn rate_limit(mut self) -> Self {
         self.config.limits.rate_limit = true;
