@@ -13,6 +13,7 @@ mod mail;
 mod queue;
 mod secret;
 mod server;
+mod turn;
 mod webhooks;
 
 pub use auth::Auth;
@@ -22,6 +23,7 @@ pub use mail::Mail;
 pub use queue::QueueDefaults;
 pub use secret::Secret;
 pub use server::Server;
+pub use turn::Turn;
 pub use webhooks::Webhooks;
 
 /// All settings of one server process.
@@ -48,6 +50,9 @@ pub struct Config {
     /// Calls to companies' own systems.
     #[command(flatten)]
     pub webhooks: Webhooks,
+    /// Servers for the media of calls.
+    #[command(flatten)]
+    pub turn: Turn,
 }
 
 /// Reads a switch the way people write one.

@@ -155,6 +155,11 @@ fn error_schema() -> Value {
 fn validation_schema() -> Value {
     json!({ "type": "object", "required": ["errors"], "properties": { "errors": {
         "type": "object", "description": "Of each wrong field, what is wrong with it.",
-        "additionalProperties": { "type": "array", "items": { "type": "string" } }
+        "additionalProperties": { "type": "array", "items": { "anyOf": [
+            { "type": "string" },
+            { "type": "object", "description": "Of a list of objects: what is wrong with the one at this place, from 0.",
+              "required": ["index", "errors"],
+              "properties": { "index": { "type": "integer", "minimum": 0 }, "errors": { "type": "object" } } }
+        ]}}
     }}})
 }

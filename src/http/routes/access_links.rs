@@ -12,7 +12,9 @@ use crate::domain::ids::{CustomerId, DepartmentId, LinkId, TagId};
 use crate::http::caller::Supervisor;
 use crate::http::envelope::{Created, Data, Page};
 use crate::http::error::{ApiError, FieldErrors};
-use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, PHONE_CHARS_MAX, Params, Query, QueryInput};
+use crate::http::input::{
+    Body, Fields, Ids, Input, NAME_CHARS_MAX, PHONE_CHARS_MAX, Params, Query, QueryInput, described_bodies,
+};
 use crate::http::public_url::BaseUrl;
 use crate::http::state::AppState;
 use crate::store::links::{self, CustomFields, Link, LinkFilter, LinkSort, LinkStatus, NewLink};
@@ -58,7 +60,7 @@ impl AccessLink {
 
 /// Query of the list.
 #[derive(Debug)]
-struct LinkList {
+pub struct LinkList {
     filter: LinkFilter,
     sort: Sort<LinkSort>,
     page: store::Page,
@@ -76,7 +78,7 @@ impl QueryInput for LinkList {
 
 /// Body of `POST /access-links`, wrapped in `access_link` or flat; each of a batch.
 #[derive(Debug)]
-struct CreateLink {
+pub struct CreateLink {
     department_id: DepartmentId,
     max_uses: Option<u32>,
     expires_at: Option<Timestamp>,
@@ -146,13 +148,15 @@ impl CreateLink {
 
 /// Body of `POST /access-links/batch`.
 #[derive(Debug)]
-struct CreateLinks(Vec<Result<CreateLink, FieldErrors>>);
+pub struct CreateLinks(Vec<Result<CreateLink, FieldErrors>>);
 
 impl Input for CreateLinks {
     fn read(fields: &mut Fields) -> Self {
         Self(fields.required_items("links", BATCH_MAX))
     }
 }
+
+described_bodies!(CreateLink, CreateLinks);
 
 /// List access links
 ///
@@ -193,7 +197,7 @@ async fn show(
 /// whatever contacts he types; without it he is known by them. `tag_ids` and `custom_fields` (at most 20 texts of 500
 /// characters) go to every call that is joined through it.
 #[utoipa::path(post, path = "/api/v1/access-links", tag = "Access links", security(("staff" = ["supervisor"])),
-    request_body = Body<CreateLink>, responses((status = 201, body = Data<AccessLink>)))]
+    request_body = CreateLink, responses((status = 201, body = Data<AccessLink>)))]
 async fn create(
     State(state): State<AppState>,
     staff: Supervisor,
@@ -213,7 +217,7 @@ async fn create(
         return Err(ApiError::Invalid(missing));
     }
     let link = links::create(&mut work, &new).await?.pop().ok_or_else(ApiError::not_found)?;
-    state.created(work, AccessLink::new(link, &base)).await
+    state.created(work, &staff, AccessLink::new(link, &base)).await
 }
 
 /// Create many access links
@@ -223,7 +227,7 @@ async fn create(
 /// `{"errors": {"links": [{"index": 3, "errors": {"department_id": ["does not exist"]}}]}}`. So the list can be corrected
 /// and sent again as it is, and nobody has to find out which ones were made.
 #[utoipa::path(post, path = "/api/v1/access-links/batch", tag = "Access links", security(("staff" = ["supervisor"])),
-    request_body = Body<CreateLinks>, responses((status = 201, body = Data<Vec<AccessLink>>)))]
+    request_body = CreateLinks, responses((status = 201, body = Data<Vec<AccessLink>>)))]
 async fn create_batch(
     State(state): State<AppState>,
     staff: Supervisor,
@@ -233,7 +237,7 @@ async fn create_batch(
     let mut work = state.creation(&staff).await?;
     let new = checked(&state, &mut work, rows).await?;
     let made = links::create(&mut work, &new).await?;
-    state.created(work, made.into_iter().map(|link| AccessLink::new(link, &base)).collect()).await
+    state.created(work, &staff, made.into_iter().map(|link| AccessLink::new(link, &base)).collect()).await
 }
 
 /// The links of a batch, or everything that is wrong with any of them.

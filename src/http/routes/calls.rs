@@ -74,7 +74,7 @@ async fn sees(store: &Store, staff: &Staff, department: DepartmentId, agent: Opt
 }
 
 /// The call, if it exists for this caller.
-async fn visible(store: &Store, staff: &Staff, id: CallId) -> Result<CallView, ApiError> {
+pub(super) async fn visible(store: &Store, staff: &Staff, id: CallId) -> Result<CallView, ApiError> {
     let call = calls::find(store, staff.tenant, id).await?.ok_or_else(ApiError::not_found)?;
     if sees(store, staff, call.department_id, call.user_id).await? { Ok(call) } else { Err(ApiError::not_found()) }
 }

@@ -9,12 +9,13 @@ use crate::domain::ids::CustomerId;
 use crate::http::caller::{Staff, Supervisor};
 use crate::http::envelope::{Created, Data, Deleted, Page};
 use crate::http::error::ApiError;
-use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, PHONE_CHARS_MAX, Params, Query, QueryInput};
+use crate::http::input::{
+    Body, Fields, Ids, Input, NAME_CHARS_MAX, PHONE_CHARS_MAX, Params, Query, QueryInput, described_bodies,
+};
 use crate::http::state::AppState;
 use crate::store::customer_erasure::{self, Erased};
 use crate::store::customer_merges::{self, MergeFault, NOTES_CHARS_MAX};
 use crate::store::customers::{self, Customer, CustomerChange, CustomerFilter, CustomerSort, NewCustomer};
-use crate::store::webhooks::{self, Event};
 use crate::store::{self, Sort, SortOrder, Store};
 
 /// Most characters of a CPF or CNPJ with its punctuation; other countries' are no longer.
@@ -29,7 +30,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
 
 /// Query of the list.
 #[derive(Debug)]
-struct CustomerList {
+pub struct CustomerList {
     filter: CustomerFilter,
     sort: Sort<CustomerSort>,
     page: store::Page,
@@ -46,7 +47,7 @@ impl QueryInput for CustomerList {
 
 /// Body of `POST /customers`.
 #[derive(Debug)]
-struct CreateCustomer {
+pub struct CreateCustomer {
     name: String,
     email: Option<String>,
     phone: Option<String>,
@@ -70,7 +71,7 @@ impl Input for CreateCustomer {
 
 /// Body of `PUT /customers/:id`: what is absent stays, null empties.
 #[derive(Debug)]
-struct UpdateCustomer(CustomerChange);
+pub struct UpdateCustomer(CustomerChange);
 
 impl Input for UpdateCustomer {
     const WRAPPER: Option<&'static str> = Some("customer");
@@ -88,7 +89,7 @@ impl Input for UpdateCustomer {
 
 /// Body of `POST /customers/merge`.
 #[derive(Debug)]
-struct MergeCustomers {
+pub struct MergeCustomers {
     /// Who stays.
     customer_id: CustomerId,
     duplicate_ids: Vec<CustomerId>,
@@ -101,6 +102,8 @@ impl Input for MergeCustomers {
         Self { customer_id, duplicate_ids }
     }
 }
+
+described_bodies!(CreateCustomer, UpdateCustomer, MergeCustomers);
 
 /// List customers
 ///
@@ -123,11 +126,7 @@ async fn list(
 /// The id of somebody who was merged answers with the survivor, whose `id` is then another one.
 #[utoipa::path(get, path = "/api/v1/customers/{id}", tag = "Customers", security(("staff" = ["attendant"])),
     responses((status = 200, body = Data<Customer>)))]
-async fn show(
-    State(store): State<Store>,
-    staff: Staff,
-    Ids(id): Ids<CustomerId>,
-) -> Result<Data<Customer>, ApiError> {
+async fn show(State(store): State<Store>, staff: Staff, Ids(id): Ids<CustomerId>) -> Result<Data<Customer>, ApiError> {
     customers::find(&store, staff.tenant, id).await?.map(Data::new).ok_or_else(ApiError::not_found)
 }
 
@@ -136,7 +135,7 @@ async fn show(
 /// Customers are also made by the joins that bring somebody new. Two may share an email address, a telephone or a document:
 /// families do. See `duplicates_of` of the list, and merge.
 #[utoipa::path(post, path = "/api/v1/customers", tag = "Customers", security(("staff" = ["attendant"])),
-    request_body = Body<CreateCustomer>, responses((status = 201, body = Data<Customer>)))]
+    request_body = CreateCustomer, responses((status = 201, body = Data<Customer>)))]
 async fn create(
     State(state): State<AppState>,
     staff: Staff,
@@ -146,15 +145,15 @@ async fn create(
     let CreateCustomer { name, email, phone, document, notes } = body;
     let new = NewCustomer { id: state.ids.next(work.now), name, email, phone, document, notes };
     let customer = customers::create(&mut work, new).await?;
-    webhooks::emit(&mut work, Event::CustomerCreated, customer.id.0, &customer).await?;
-    state.created(work, customer).await
+    // WEBHOOK customer.created
+    state.created(work, &staff, customer).await
 }
 
 /// Change a customer
 ///
 /// Fields that are absent stay as they are; null empties one. The id of somebody who was merged changes the survivor.
 #[utoipa::path(put, path = "/api/v1/customers/{id}", tag = "Customers", security(("staff" = ["attendant"])),
-    request_body = Body<UpdateCustomer>, responses((status = 200, body = Data<Customer>)))]
+    request_body = UpdateCustomer, responses((status = 200, body = Data<Customer>)))]
 async fn update(
     State(state): State<AppState>,
     staff: Staff,
@@ -184,7 +183,7 @@ async fn remove(
     match customer_erasure::erase(&mut work, id).await? {
         Erased::Done => {
             work.commit().await?;
-            Ok(Data::new(Deleted::of(id)))
+            Ok(Deleted::of(id.0))
         }
         Erased::Unknown => Err(ApiError::not_found()),
         Erased::InCall => Err(ApiError::Rejected {
@@ -205,7 +204,7 @@ async fn remove(
 /// appointments and links move to him. The duplicates' ids answer with him from now on, and whoever joins with a
 /// duplicate's email address or telephone is him. Merging again what was merged changes nothing. It cannot be undone.
 #[utoipa::path(post, path = "/api/v1/customers/merge", tag = "Customers", security(("staff" = ["supervisor"])),
-    request_body = Body<MergeCustomers>, responses((status = 200, body = Data<Customer>)))]
+    request_body = MergeCustomers, responses((status = 200, body = Data<Customer>)))]
 async fn merge(
     State(state): State<AppState>,
     staff: Supervisor,

@@ -8,7 +8,7 @@ use crate::domain::ids::TagId;
 use crate::http::caller::{Staff, Supervisor};
 use crate::http::envelope::{Created, Data, Deleted, Page};
 use crate::http::error::ApiError;
-use crate::http::input::{Body, Fields, Ids, Input, Params, Query, QueryInput};
+use crate::http::input::{Body, Fields, Ids, Input, Params, Query, QueryInput, described_bodies};
 use crate::http::state::AppState;
 use crate::store::tags::{self, DEPTH_MAX, NewTag, TAGS_MAX, Tag, TagChange, TagFault, TagNode, TagSort};
 use crate::store::{self, Sort, SortOrder, Store};
@@ -27,7 +27,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
 
 /// Query of the list.
 #[derive(Debug)]
-struct TagList {
+pub struct TagList {
     search: Option<String>,
     sort: Sort<TagSort>,
     page: store::Page,
@@ -43,7 +43,7 @@ impl QueryInput for TagList {
 
 /// Body of `POST /tags`.
 #[derive(Debug)]
-struct CreateTag {
+pub struct CreateTag {
     name: String,
     color: Option<String>,
     parent_id: Option<TagId>,
@@ -63,7 +63,7 @@ impl Input for CreateTag {
 
 /// Body of `PUT /tags/:id`: what is absent stays.
 #[derive(Debug)]
-struct UpdateTag(TagChange);
+pub struct UpdateTag(TagChange);
 
 impl Input for UpdateTag {
     const WRAPPER: Option<&'static str> = Some("tag");
@@ -92,9 +92,7 @@ fn refused(fault: TagFault) -> ApiError {
     match fault {
         TagFault::UnknownParent => ApiError::field("parent_id", "does not exist"),
         TagFault::Cycle => ApiError::field("parent_id", "must not be the tag itself or below it"),
-        TagFault::TooDeep => {
-            ApiError::field("parent_id", format!("tags may stand at most {DEPTH_MAX} levels deep"))
-        }
+        TagFault::TooDeep => ApiError::field("parent_id", format!("tags may stand at most {DEPTH_MAX} levels deep")),
         TagFault::NameTaken => ApiError::field("name", "has already been taken"),
         TagFault::TooMany => ApiError::Rejected {
             code: "too_many_tags",
@@ -106,6 +104,8 @@ fn refused(fault: TagFault) -> ApiError {
         },
     }
 }
+
+described_bodies!(CreateTag, UpdateTag);
 
 /// List tags
 ///
@@ -140,7 +140,7 @@ async fn show(State(store): State<Store>, staff: Staff, Ids(id): Ids<TagId>) -> 
 /// `color` is `#` and six hexadecimal digits, `#6b7280` when absent. Tags of one parent have different names, whatever
 /// their case.
 #[utoipa::path(post, path = "/api/v1/tags", tag = "Tags", security(("staff" = ["attendant"])),
-    request_body = Body<CreateTag>, responses((status = 201, body = Data<Tag>)))]
+    request_body = CreateTag, responses((status = 201, body = Data<Tag>)))]
 async fn create(
     State(state): State<AppState>,
     staff: Staff,
@@ -151,7 +151,7 @@ async fn create(
     let color = color.unwrap_or_else(|| COLOR.to_owned());
     let new = NewTag { id: state.ids.next(work.now), name, color, parent_id };
     let tag = tags::create(&mut work, new).await?.map_err(refused)?;
-    state.created(work, tag).await
+    state.created(work, &staff, tag).await
 }
 
 /// Change a tag
@@ -159,7 +159,7 @@ async fn create(
 /// Fields that are absent stay as they are. `parent_id` null puts it at the top; one that is the tag itself or stands below
 /// it is refused.
 #[utoipa::path(put, path = "/api/v1/tags/{id}", tag = "Tags", security(("staff" = ["attendant"])),
-    request_body = Body<UpdateTag>, responses((status = 200, body = Data<Tag>)))]
+    request_body = UpdateTag, responses((status = 200, body = Data<Tag>)))]
 async fn update(
     State(state): State<AppState>,
     staff: Staff,
@@ -188,5 +188,5 @@ async fn remove(
         return Err(ApiError::not_found());
     }
     work.commit().await?;
-    Ok(Data::new(Deleted::of(id)))
+    Ok(Deleted::of(id.0))
 }

@@ -113,7 +113,7 @@ fn servers(turn: &Turn, entitled: Option<Uuid>, now: Timestamp) -> MediaServers 
     let (Some(id), Some(secret), false) = (entitled, &turn.turn_secret, relays.is_empty()) else {
         return MediaServers { ice_servers, username: None, credential: None, urls: stun, ttl };
     };
-    let username = format!("{}:{id}", now.plus_seconds(u64::from(ttl)).seconds());
+    let username = format!("{}:{id}", now.plus_seconds(u64::from(ttl)).micros() / 1_000_000);
     let credential = credential(secret.expose(), &username);
     ice_servers.push(IceServer {
         urls: relays.clone(),
