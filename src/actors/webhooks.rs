@@ -62,12 +62,7 @@ pub struct Busy;
 
 impl Webhooks {
     /// By the settings; what is wrong with them is told by its text.
-    pub fn new(
-        config: &config::Webhooks,
-        look_up: Option<LookUp>,
-        seal: Seal,
-        clock: Clock,
-    ) -> Result<Self, String> {
+    pub fn new(config: &config::Webhooks, look_up: Option<LookUp>, seal: Seal, clock: Clock) -> Result<Self, String> {
         let within = Duration::from_secs(u64::from(config.timeout_seconds.max(1)));
         let sender = Sender::new(Targets::new(config, look_up)?, seal, clock, within)
             .map_err(|error| format!("webhooks cannot be called: {error}"))?;

@@ -13,9 +13,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::actors::appointments::Follower;
 use crate::actors::directory;
 use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
+use crate::actors::mail::Deliverer;
 use crate::actors::persistence::Persistence;
 use crate::actors::webhooks::Webhooks;
 use crate::actors::{Probes, System, housekeeping};
@@ -27,6 +29,7 @@ use crate::domain::rules::Rules;
 use crate::http::state::{AppState, Readiness};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
+use crate::mail::{Sender, Transport};
 use crate::store::record::RecordWriter;
 use crate::store::{Store, webhooks};
 use crate::ws::{WsParts, WsState};
@@ -36,9 +39,11 @@ pub use database::{Database, connect};
 /// How long stopping may take before what is left is dropped; SIGTERM promises ten seconds in all.
 const SOCKETS_WITHIN: Duration = Duration::from_millis(1_500);
 const WRITES_WITHIN: Duration = Duration::from_secs(4);
+/// Where mails are written when no SMTP server is set; in the data folder.
+const MAIL_FOLDER: &str = "mail";
 const DELIVERIES_WITHIN: Duration = Duration::from_secs(3);
-/// Connections that see every tenant, beside one for each writer: start-up and heartbeat, webhooks, one to spare.
-const SYSTEM_CONNECTIONS: u32 = 3;
+/// Connections that see every tenant, beside one for each writer: start-up and heartbeat, webhooks, mail, one to spare.
+const SYSTEM_CONNECTIONS: u32 = 4;
 
 /// What tests replace: everything else is the same code in both.
 pub struct Parts {
@@ -121,16 +126,16 @@ impl App {
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Running> {
         let shards = config.database.writer_shards.clamp(1, 16);
-        let store = Store::connect(database.options(), config.database.app_connections.max(1), shards + SYSTEM_CONNECTIONS)
-            .await
-            .context("cannot connect to Postgres")?;
+        let store =
+            Store::connect(database.options(), config.database.app_connections.max(1), shards + SYSTEM_CONNECTIONS)
+                .await
+                .context("cannot connect to Postgres")?;
         let health = StorageHealth::new();
         let writers = (0..shards)
             .map(|shard| RecordWriter::new(store.system().clone(), i32::try_from(shard).unwrap_or(0), database.epoch()))
             .collect();
         webhooks::load_listening(&store).await.context("cannot read the webhooks")?;
-        let outbox = store.bells().webhooks.clone();
-        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), outbox).await?;
+        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), store.bells().clone()).await?;
         let hub = Hub::new(clock.clone());
         let system = System::start(directory::Parts {
             store: store.clone(),
@@ -155,8 +160,8 @@ impl App {
         );
         let passwords = Passwords::new(ids.clone())?;
         let seal = Seal::new(&secret);
-        let webhooks = Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone())
-            .map_err(anyhow::Error::msg)?;
+        let webhooks =
+            Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone()).map_err(anyhow::Error::msg)?;
         let readiness = Readiness::default();
         let state = AppState::new(
             &config,
@@ -173,6 +178,7 @@ impl App {
             ids.clone(),
         )
         .map_err(anyhow::Error::msg)?;
+        let (deliverer, follower) = followers(&config, &state)?;
         let ws_parts = WsParts {
             hub: hub.clone(),
             queues: queues.clone(),
@@ -207,6 +213,8 @@ impl App {
         );
         let kept = housekeeping::Kept { webhook_days: config.webhooks.retention_days };
         let background = vec![
+            tokio::spawn(deliverer.run()),
+            tokio::spawn(follower.run()),
             tokio::spawn(async move { limits.sweep_forever().await }),
             tokio::spawn(housekeeping::run(store.clone(), clock.clone(), kept)),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
@@ -300,6 +308,19 @@ impl App {
         database.close(Some(running.clock.now())).await;
         tracing::info!("stopped");
     }
+}
+
+/// Who follows committed rows: delivers mail, reminds of appointments.
+fn followers(config: &Config, state: &AppState) -> anyhow::Result<(Deliverer, Follower)> {
+    let within = Duration::from_secs(u64::from(config.mail.mail_timeout_seconds.max(1)));
+    let transport = match config.mail.smtp_server() {
+        Some(url) => Transport::smtp(url, within).map_err(anyhow::Error::msg)?,
+        None => Transport::folder(config.database.data_dir.join(MAIL_FOLDER)),
+    };
+    let from = Sender::new(&config.mail.mail_from).map_err(anyhow::Error::msg)?;
+    let AppState { store, queues, seal, clock, ids, .. } = state.clone();
+    let follower = Follower { store: store.clone(), queues, seal, clock: clock.clone(), ids: ids.clone() };
+    Ok((Deliverer { store, transport, from, within, clock, ids }, follower))
 }
 
 /// The numbers of the rules, as configured.

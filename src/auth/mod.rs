@@ -1,6 +1,7 @@
 //! Owns who somebody is: passwords, tokens and the principal a token stands for. It reads no database and knows no
 //! route; whoever serves a request asks here and decides there.
 
+pub mod appointment_tokens;
 pub mod passwords;
 pub mod principal;
 pub mod seal;

@@ -69,6 +69,10 @@ id! {
     CustomerId,
     /// An access link.
     LinkId,
+    /// A call agreed for a certain time.
+    AppointmentId,
+    /// A notice to a member of staff.
+    NotificationId,
     /// A tag of calls.
     TagId,
     /// A group of departments.

@@ -12,6 +12,7 @@
 //! | `public_url` | how this server is called from outside |
 //! | `lookups` | small memories of links and of calls' tenants |
 //! | `rate_limit`, `request_log` | what surrounds every route |
+//! | `pages` | the few pages this server shows itself |
 //! | `routes/*` | one resource each |
 
 use axum::Router;
@@ -31,6 +32,7 @@ pub mod idempotency;
 pub mod input;
 pub mod lookups;
 pub mod openapi;
+pub mod pages;
 pub mod public_url;
 pub mod rate_limit;
 pub mod request_log;
@@ -60,7 +62,9 @@ pub fn router(state: AppState, others: Router<AppState>) -> Result<Router, Strin
 /// Every route of the API, with its description.
 pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
     let staff = OpenApiRouter::new()
+        .merge(routes::appointments::routes())
         .merge(routes::audit::routes())
+        .merge(routes::notifications::routes())
         .merge(routes::sectors::routes())
         .merge(routes::webhooks::routes())
         .merge(routes::webhook_deliveries::routes())
@@ -76,6 +80,7 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .nest("/api/auth", routes::auth::routes().into())
         .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_auth));
     let public = OpenApiRouter::new()
+        .merge(routes::appointment_page::routes())
         .merge(routes::public_call::routes())
         .merge(routes::call_status::routes())
         .merge(routes::turn::routes())

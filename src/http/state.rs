@@ -46,6 +46,9 @@ pub struct AppState {
     /// Largest body; read once, when the router is built.
     #[from_ref(skip)]
     pub body_bytes_max: usize,
+    /// Minutes before an appointment at which it is reminded of.
+    #[from_ref(skip)]
+    pub reminder_minutes: Arc<[u32]>,
 }
 
 impl AppState {
@@ -91,6 +94,7 @@ impl AppState {
             metrics,
             origins: origins.into(),
             body_bytes_max: config.server.body_bytes_max,
+            reminder_minutes: config.mail.reminder_minutes.as_slice().into(),
         })
     }
 }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `embedded` | the private Postgres process |
 //! | `connect` | pools, roles, the tenant's transaction |
+//! | `bells` | who is woken by a commit |
 //! | `error` | what may go wrong, by SQLSTATE |
 //! | `page` | pages and sorting of lists |
 //! | `migrate` | migrations and roles |
@@ -18,6 +19,10 @@
 //! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod appointment_changes;
+pub mod appointment_followers;
+pub mod appointment_news;
+pub mod appointments;
 pub mod audit;
 mod bells;
 pub mod call_tags;
@@ -32,6 +37,7 @@ mod error;
 pub mod events;
 pub mod idempotency;
 pub mod links;
+pub mod mails;
 mod members;
 mod migrate;
 pub mod notifications;

@@ -27,20 +27,20 @@ impl Disabling {
     /// Switches a webhook off, unless it recovered meanwhile. What waits for it stays and is sent when it is switched on.
     pub async fn disable(&self, store: &Store, webhook: Endpoint, now: Timestamp) -> Result<()> {
         let mut work = store.work(webhook.tenant, now, None).await?;
-        let Some((url, managers)) =
-            webhooks::disable_failing(&mut work, webhook, self.failing_before(now)).await?
+        let Some((url, managers)) = webhooks::disable_failing(&mut work, webhook, self.failing_before(now)).await?
         else {
             return Ok(());
         };
         for manager in &managers {
             let notice = Notification {
-                id: self.ids.uuid(now),
+                id: self.ids.next(now),
                 kind: "webhook_disabled".to_owned(),
                 title: "Webhook switched off".to_owned(),
                 body: format!("{url} has not answered well for {} days", self.after_days),
                 inserted_at: now,
+                read_at: None,
             };
-            notifications::create_in(&mut work, manager.user, &notice).await?;
+            notifications::create(&mut work, manager.user, &notice).await?;
         }
         work.commit().await?;
         tracing::warn!(tenant = %webhook.tenant, webhook = %webhook.webhook, "a webhook was switched off for its failures");

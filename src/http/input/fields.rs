@@ -43,6 +43,11 @@ impl Fields {
         self.errors.add(field, fault);
     }
 
+    /// Whether a field is at fault already.
+    pub fn has_fault(&self, field: &str) -> bool {
+        self.errors.has(field)
+    }
+
     /// Whether nothing was found wrong so far.
     pub fn faultless(&self) -> bool {
         self.errors.is_empty()

@@ -1,6 +1,9 @@
 //! Owns nothing but the list of resources; each file has its own `routes()`.
 
 pub mod access_links;
+mod appointment_input;
+pub mod appointment_page;
+pub mod appointments;
 pub mod audit;
 pub mod auth;
 pub mod call_status;
@@ -9,6 +12,7 @@ pub mod calls;
 pub mod customers;
 pub mod departments;
 pub mod health;
+pub mod notifications;
 pub mod public_call;
 pub mod sectors;
 pub mod tags;

@@ -98,11 +98,7 @@ impl TryFrom<Row> for Webhook {
         let corrupt = || StoreError::Corrupt { table: "webhooks", column: "events", row: row.id.to_string() };
         Ok(Self {
             id: row.id,
-            events: row
-                .events
-                .iter()
-                .map(|word| Event::parse(word).ok_or_else(corrupt))
-                .collect::<Result<_>>()?,
+            events: row.events.iter().map(|word| Event::parse(word).ok_or_else(corrupt)).collect::<Result<_>>()?,
             url: row.url,
             active: row.active,
             description: row.description,
@@ -126,10 +122,9 @@ pub async fn list(store: &Store, tenant: TenantId, sort: Sort<WebhookSort>, page
         WebhookSort::Url => "url",
     };
     let mut tx = store.tenant_tx(tenant).await?;
-    let total_count =
-        sqlx::query_scalar!("SELECT count(*) AS \"count!\" FROM webhooks WHERE tenant_id = $1", tenant.0)
-            .fetch_one(&mut *tx)
-            .await?;
+    let total_count = sqlx::query_scalar!("SELECT count(*) AS \"count!\" FROM webhooks WHERE tenant_id = $1", tenant.0)
+        .fetch_one(&mut *tx)
+        .await?;
     let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
         "SELECT id, url, events, active, description, failing_since, disabled_at, former_secret_until, inserted_at, \
          updated_at FROM webhooks WHERE tenant_id = ",
@@ -263,9 +258,8 @@ pub async fn rotate_secret(
 /// there is none.
 pub async fn remove(work: &mut Work, id: Uuid) -> Result<bool> {
     let tenant = work.tenant.0;
-    let done = sqlx::query!("DELETE FROM webhooks WHERE tenant_id = $1 AND id = $2", tenant, id)
-        .execute(work.tx())
-        .await?;
+    let done =
+        sqlx::query!("DELETE FROM webhooks WHERE tenant_id = $1 AND id = $2", tenant, id).execute(work.tx()).await?;
     Ok(done.rows_affected() > 0)
 }
 
