@@ -106,6 +106,22 @@ impl Fields {
         String::new()
     }
 
+    /// As `required_secret`, and it may be absent.
+    pub fn secret(&mut self, field: &'static str, chars_max: usize) -> Option<String> {
+        self.note(field, false, || {
+            notes::text(false, chars_max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        });
+        match self.present(field)? {
+            Value::String(text) if text.is_empty() => {}
+            Value::String(text) => match text_fault(&text, chars_max) {
+                None => return Some(text),
+                Some(fault) => self.fault(field, fault),
+            },
+            _ => self.fault(field, "is invalid"),
+        }
+        None
+    }
+
     /// An email address: something before and after one `@`, no blanks. The mail itself is the real test.
     pub fn email(&mut self, field: &'static str) -> Option<String> {
         self.note(field, false, || notes::formatted(false, KnownFormat::Email).max_length(Some(EMAIL_CHARS_MAX)));

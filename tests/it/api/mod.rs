@@ -1,6 +1,7 @@
 //! The REST API, one file for each resource, named as in its URLs; then what holds for all of them.
 
 mod access_links;
+mod api_tokens;
 mod audit;
 mod auth;
 mod bad_input;
@@ -14,8 +15,10 @@ mod idempotency;
 mod links_in_bulk;
 mod openapi;
 mod origins;
+mod password_reset;
 mod public_call;
 mod rate_limits;
+mod second_factor;
 mod sectors;
 mod seeds;
 mod tags;

@@ -38,7 +38,10 @@ impl World {
         let delivery = listed.body["data"][0]["id"].as_str().unwrap().to_owned();
         let customer = owner.client.post("/api/v1/customers", json!({"name": "Maria"})).await.expect(201);
         let tag = owner.client.post("/api/v1/tags", json!({"name": "vip"})).await.expect(201);
+        let token = json!({"name": "CRM", "role": "attendant"});
+        let token = owner.client.post("/api/v1/api-tokens", token).await.expect(201);
         let ids = BTreeMap::from([
+            ("api-tokens", token.id().to_owned()),
             ("departments", department.to_string()),
             ("access-links", link.to_string()),
             ("users", user.to_string()),
