@@ -63,6 +63,8 @@ CREATE INDEX appointments_customer ON appointments (tenant_id, customer_id);
 CREATE INDEX appointments_busy ON appointments (tenant_id, user_id, scheduled_at)
     WHERE status IN ('scheduled', 'confirmed');
 SELECT vez_protect('appointments');
+SELECT vez_audit('appointments', 'appointment', 'id',
+    '{title,description,customer_name,customer_email,customer_phone,notes,cancellation_reason}');
 
 -- Reminders still to be given; a row goes with the transaction that gives it.
 CREATE TABLE appointment_reminders (

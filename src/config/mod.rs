@@ -13,6 +13,8 @@ mod mail;
 mod queue;
 mod secret;
 mod server;
+mod turn;
+mod webhooks;
 
 pub use auth::Auth;
 pub use database::Database;
@@ -21,6 +23,8 @@ pub use mail::Mail;
 pub use queue::QueueDefaults;
 pub use secret::Secret;
 pub use server::Server;
+pub use turn::Turn;
+pub use webhooks::Webhooks;
 
 /// All settings of one server process.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
@@ -43,6 +47,12 @@ pub struct Config {
     /// How mails leave, and when reminders are given.
     #[command(flatten)]
     pub mail: Mail,
+    /// Calls to companies' own systems.
+    #[command(flatten)]
+    pub webhooks: Webhooks,
+    /// Servers for the media of calls.
+    #[command(flatten)]
+    pub turn: Turn,
 }
 
 /// Reads a switch the way people write one.

@@ -1,6 +1,6 @@
 //! Owns the languages people are written to in. It holds no texts; those are `mail`'s and each page's own.
 
-use super::call::words;
+use super::words::words;
 
 words! {
     /// The languages of Voki's product: a user's `locale`.

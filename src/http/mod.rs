@@ -13,6 +13,7 @@
 //! | `public_url` | how this server is called from outside |
 //! | `lookups` | small memories of links and of calls' tenants |
 //! | `rate_limit`, `request_log` | what surrounds every route |
+//! | `pages` | the few pages this server shows itself |
 //! | `routes/*` | one resource each |
 
 use axum::Router;
@@ -33,6 +34,7 @@ pub mod input;
 pub mod logins;
 pub mod lookups;
 pub mod openapi;
+pub mod pages;
 pub mod public_url;
 pub mod rate_limit;
 pub mod request_log;
@@ -63,13 +65,21 @@ pub fn router(state: AppState, others: Router<AppState>) -> Result<Router, Strin
 /// Every route of the API, with its description.
 pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
     let staff = OpenApiRouter::new()
+        .merge(routes::appointments::routes())
+        .merge(routes::audit::routes())
+        .merge(routes::notifications::routes())
         .merge(routes::api_tokens::routes())
         .merge(routes::audit::routes())
         .merge(routes::second_factor::routes())
         .merge(routes::sectors::routes())
+        .merge(routes::webhooks::routes())
+        .merge(routes::webhook_deliveries::routes())
+        .merge(routes::customers::routes())
+        .merge(routes::access_links::routes())
+        .merge(routes::tags::routes())
+        .merge(routes::call_tags::routes())
         .nest("/api/v1/users", routes::users::routes().into())
         .nest("/api/v1/departments", routes::departments::routes().into())
-        .nest("/api/v1/access-links", routes::access_links::routes().into())
         .nest("/api/v1/calls", routes::calls::routes().into())
         .route_layer(from_fn_with_state(state.clone(), idempotency::read_key));
     let auth = OpenApiRouter::new()
@@ -78,7 +88,10 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::password_reset::routes())
         .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_auth));
     let public = OpenApiRouter::new()
-        .nest("/api/v1/call", routes::public_call::routes().merge(routes::call_status::routes()).into())
+        .merge(routes::appointment_page::routes())
+        .merge(routes::public_call::routes())
+        .merge(routes::call_status::routes())
+        .merge(routes::turn::routes())
         .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_public));
     OpenApiRouter::with_openapi(openapi::skeleton()).merge(staff).merge(auth).merge(public)
 }

@@ -60,6 +60,11 @@ impl MailBase {
 pub struct BaseUrl(Arc<str>);
 
 impl BaseUrl {
+    /// Without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The page a customer opens.
     pub fn of_link(&self, token: &str) -> String {
         format!("{}/call/{token}", self.0)

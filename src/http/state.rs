@@ -13,6 +13,9 @@ use super::public_url::{MailBase, PublicUrl};
 use super::rate_limit::RateLimits;
 use super::token_memory::ApiTokens;
 use crate::actors::handle::Queues;
+use crate::actors::webhooks::Webhooks;
+use crate::auth::{Passwords, Seal, Tokens};
+use crate::config::{Config, Turn};
 use crate::auth::{Lockouts, Passwords, Revocations, Seal, Tokens};
 use crate::config::Config;
 use crate::domain::clock::Clock;
@@ -37,12 +40,15 @@ pub struct AppState {
     pub lockouts: Lockouts,
     /// What is kept so that only this server reads it.
     pub seal: Seal,
+    pub webhooks: Webhooks,
     pub limits: RateLimits,
     pub clock: Clock,
     pub ids: IdSource,
     pub lookups: Lookups,
     pub readiness: Readiness,
     pub public_url: PublicUrl,
+    /// Servers for the media of calls.
+    pub turn: Arc<Turn>,
     /// What links in mails start with.
     pub mail_base: MailBase,
     /// What `/metrics` renders; without one it is empty.
@@ -52,6 +58,9 @@ pub struct AppState {
     /// Largest body; read once, when the router is built.
     #[from_ref(skip)]
     pub body_bytes_max: usize,
+    /// Minutes before an appointment at which it is reminded of.
+    #[from_ref(skip)]
+    pub reminder_minutes: Arc<[u32]>,
 }
 
 impl AppState {
@@ -65,6 +74,7 @@ impl AppState {
         revocations: Revocations,
         passwords: Passwords,
         seal: Seal,
+        webhooks: Webhooks,
         metrics: Option<PrometheusHandle>,
         readiness: Readiness,
         clock: Clock,
@@ -76,6 +86,9 @@ impl AppState {
             .iter()
             .map(|origin| HeaderValue::from_str(origin.trim()).map_err(|_| format!("{origin:?} is no web origin")))
             .collect::<Result<Vec<_>, _>>()?;
+        if config.turn.turn_urls.iter().any(|url| !url.trim().is_empty()) && config.turn.turn_secret.is_none() {
+            return Err("TURN servers need their secret: set --turn-secret, or leave --turn-urls empty".to_owned());
+        }
         let api_tokens = ApiTokens::new(store.clone(), clock.clone());
         Ok(Self {
             store,
@@ -87,16 +100,19 @@ impl AppState {
             passwords,
             lockouts: Lockouts::new(clock.clone(), config.auth.lockout_failures),
             seal,
+            webhooks,
             limits: RateLimits::new(&config.limits, &config.server, clock.clone())?,
             lookups: Lookups::new(clock.clone()),
             clock,
             ids,
             readiness,
             public_url: PublicUrl::new(config.server.public_url.as_deref())?,
+            turn: Arc::new(config.turn.clone()),
             mail_base: MailBase::new(&config.server),
             metrics,
             origins: origins.into(),
             body_bytes_max: config.server.body_bytes_max,
+            reminder_minutes: config.mail.reminder_minutes.as_slice().into(),
         })
     }
 }

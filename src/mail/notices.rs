@@ -1,9 +1,9 @@
 //! Owns the words of notices about appointments, which staff see inside the product and on their sockets.
 
 use super::{one_line, times};
-use crate::domain::call::words;
 use crate::domain::clock::Timestamp;
 use crate::domain::locale::Locale;
+use crate::domain::words::words;
 
 words! {
     /// What an agent is told of an appointment of his; the words are the notices' `type`.

@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::webhooks::Outbox;
+
 /// One bell for each follower.
 #[derive(Clone, Debug, Default)]
 pub struct Bells {
+    /// Webhooks are to be called.
+    pub webhooks: Outbox,
     /// Mail is waiting to leave.
     pub mails: Bell,
     /// Reminders were planned or moved, or a call of an appointment was completed.

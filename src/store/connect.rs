@@ -86,7 +86,7 @@ impl Store {
         &self.system
     }
 
-    /// What wakes those who follow committed rows.
+    /// Who is woken by what is committed.
     pub fn bells(&self) -> &Bells {
         &self.bells
     }

@@ -19,11 +19,20 @@
 //! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod appointment_changes;
+pub mod appointment_followers;
+pub mod appointment_news;
+pub mod appointments;
+pub mod audit;
+mod bells;
+pub mod call_tags;
 pub mod api_tokens;
 pub mod audit;
 mod bells;
 pub mod calls;
 mod connect;
+pub mod customer_erasure;
+pub mod customer_merges;
 pub mod customers;
 pub mod departments;
 pub mod embedded;
@@ -47,8 +56,11 @@ mod restore_rows;
 pub mod second_factors;
 pub mod sectors;
 pub mod sessions;
+pub mod tags;
 pub mod tenants;
+mod turns;
 pub mod users;
+pub mod webhooks;
 mod work;
 
 /// How to reach a Postgres; whoever starts the server passes it on unread.

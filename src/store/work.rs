@@ -28,8 +28,8 @@ pub struct Work {
     /// When it happens; also what `inserted_at` and `updated_at` become.
     pub now: Timestamp,
     /// Rung once it lasts.
-    bells: Vec<Bell>,
-    all_bells: Bells,
+    rings: Vec<Bell>,
+    bells: Bells,
 }
 
 impl Store {
@@ -50,7 +50,7 @@ impl Store {
             );
             sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *tx).await?;
         }
-        Ok(Work { tx, tenant, now, bells: Vec::new(), all_bells: self.bells().clone() })
+        Ok(Work { tx, tenant, now, rings: Vec::new(), bells: self.bells().clone() })
     }
 }
 
@@ -60,15 +60,20 @@ impl Work {
         &mut self.tx
     }
 
+    /// The bells of whoever follows what is committed.
+    pub(super) fn bells(&self) -> &Bells {
+        &self.bells
+    }
+
     /// Once it lasts, this bell is rung.
     pub(super) fn then_ring(&mut self, which: impl FnOnce(&Bells) -> &Bell) {
-        self.bells.push(which(&self.all_bells).clone());
+        self.rings.push(which(&self.bells).clone());
     }
 
     /// Makes it durable, all of it or nothing.
     pub async fn commit(self) -> Result<()> {
         self.tx.commit().await?;
-        for bell in &self.bells {
+        for bell in &self.rings {
             bell.ring();
         }
         Ok(())
