@@ -152,8 +152,7 @@ impl Memory {
     /// The PHC string of `password` with a salt of its own.
     fn hash(&mut self, ids: &IdSource, password: &str) -> Result<String, PasswordError> {
         let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
-        let params =
-            Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).map_err(|_| PasswordError::Failed)?;
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).map_err(|_| PasswordError::Failed)?;
         let mut salt = [0u8; SALT_BYTES];
         ids.fill(&mut salt);
         let salt = Salt::new(&salt).map_err(|_| PasswordError::Failed)?;
@@ -172,7 +171,8 @@ impl Memory {
     fn matches(&mut self, password: &str, stored: &str) -> Result<bool, PasswordError> {
         let parsed = PasswordHash::new(stored).map_err(|_| PasswordError::Failed)?;
         let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| PasswordError::Failed)?;
-        let version = parsed.version.map_or(Ok(Version::V0x13), Version::try_from).map_err(|_| PasswordError::Failed)?;
+        let version =
+            parsed.version.map_or(Ok(Version::V0x13), Version::try_from).map_err(|_| PasswordError::Failed)?;
         let params = Params::try_from(&parsed).map_err(|_| PasswordError::Failed)?;
         let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else { return Err(PasswordError::Failed) };
         let hash = self.compute(&Argon2::new(algorithm, version, params), password, &salt, expected.len())?;

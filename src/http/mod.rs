@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `state` | what every route may reach |
 //! | `caller`, `token_memory` | who sends the request, and the least role a route takes |
-//! | `logins` | what a login is, from its account to its end |
+//! | `logins`, `proof` | what a login is, from its account to its end; showing once more who one is |
 //! | `input` | bodies, query and path parameters |
 //! | `idempotency` | answers given again |
 //! | `openapi` | the description of the API |
@@ -35,6 +35,7 @@ pub mod logins;
 pub mod lookups;
 pub mod openapi;
 pub mod pages;
+pub mod proof;
 pub mod public_url;
 pub mod rate_limit;
 pub mod request_log;
