@@ -8,12 +8,12 @@ use vez::auth::sha256_hex;
 use vez::auth::tokens::Bearer;
 use vez::domain::ids::{DepartmentId, LinkId, SessionId, TenantId, UserId};
 use vez::domain::role::Role;
-use vez::store::Store;
 use vez::store::departments::{self, Department, DepartmentChange};
 use vez::store::links::{self, NewLink};
-use vez::store::sessions::{self, NewSession};
 use vez::store::tenants::{self, NewTenant, Plan};
 use vez::store::users::{self, NewUser};
+use vez::store::Store;
+use vez::store::sessions::{self, NewSession};
 
 use super::TestApp;
 use super::client::Client;
