@@ -11,7 +11,7 @@ use super::numbers::{self, Counter};
 use super::page::{contains_pattern, push_page};
 use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction};
 use crate::domain::clock::Timestamp;
-use crate::domain::department::{RoutingStrategy, Settings};
+use crate::domain::department::{Mode, RoutingStrategy, Settings};
 use crate::domain::ids::{DepartmentId, TenantId};
 
 /// A department: serialises as Voki's object and ours after it. Times are whole seconds.
@@ -35,6 +35,11 @@ pub struct Department {
     pub wrap_up_seconds: u32,
     pub reconnect_grace_seconds: u32,
     pub routing_strategy: RoutingStrategy,
+    pub mode: Mode,
+    /// From -10 to 10; each step is worth a minute of waiting.
+    pub weight: i8,
+    /// Who is answered within so many seconds is answered in time.
+    pub service_level_seconds: u32,
 }
 
 impl Department {
@@ -50,6 +55,9 @@ impl Department {
             wrap_up_seconds: self.wrap_up_seconds,
             reconnect_grace_seconds: self.reconnect_grace_seconds,
             routing_strategy: self.routing_strategy,
+            mode: self.mode,
+            weight: self.weight,
+            service_level_seconds: self.service_level_seconds,
             // The server's, which are not stored: whoever starts the queue puts its own in.
             rules: Default::default(),
         }
@@ -73,6 +81,9 @@ pub struct DepartmentChange {
     pub wrap_up_seconds: Option<u32>,
     pub reconnect_grace_seconds: Option<u32>,
     pub routing_strategy: Option<RoutingStrategy>,
+    pub mode: Option<Mode>,
+    pub weight: Option<i8>,
+    pub service_level_seconds: Option<u32>,
 }
 
 /// What departments may be sorted by.
@@ -101,6 +112,9 @@ struct DepartmentRow {
     wrap_up_seconds: i32,
     reconnect_grace_seconds: i32,
     routing_strategy: String,
+    mode: String,
+    weight: i16,
+    service_level_seconds: i32,
     user_count: i64,
     inserted_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -110,8 +124,13 @@ impl TryFrom<DepartmentRow> for Department {
     type Error = StoreError;
 
     fn try_from(row: DepartmentRow) -> Result<Self> {
+        let corrupt = |column| StoreError::Corrupt { table: "departments", column, row: row.id.to_string() };
         Ok(Self {
-            routing_strategy: strategy(&row.routing_strategy, row.id)?,
+            routing_strategy: RoutingStrategy::parse(&row.routing_strategy)
+                .ok_or_else(|| corrupt("routing_strategy"))?,
+            mode: Mode::parse(&row.mode).ok_or_else(|| corrupt("mode"))?,
+            weight: i8::try_from(row.weight).map_err(|_| corrupt("weight"))?,
+            service_level_seconds: row.service_level_seconds.unsigned_abs(),
             id: DepartmentId(row.id),
             number: row.number,
             name: row.name,
@@ -132,14 +151,6 @@ impl TryFrom<DepartmentRow> for Department {
     }
 }
 
-fn strategy(word: &str, department: Uuid) -> Result<RoutingStrategy> {
-    RoutingStrategy::parse(word).ok_or_else(|| StoreError::Corrupt {
-        table: "departments",
-        column: "routing_strategy",
-        row: department.to_string(),
-    })
-}
-
 /// A number of seconds or of calls as the table keeps it; what is larger than it can keep is its largest.
 fn stored(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
@@ -155,7 +166,7 @@ pub async fn list(
     page: Page,
 ) -> Result<Paged<Department>> {
     let narrow = |query: &mut QueryBuilder<Postgres>| {
-        query.push(" FROM departments d WHERE d.tenant_id = ").push_bind(tenant.0);
+        query.push(" FROM departments d WHERE d.deleted_at IS NULL AND d.tenant_id = ").push_bind(tenant.0);
         if let Some(search) = search {
             query.push(" AND d.name ILIKE ").push_bind(contains_pattern(search));
         }
@@ -175,7 +186,7 @@ pub async fn list(
     let mut query = QueryBuilder::new(
         "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, \
          d.max_wait_time, d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, \
-         d.inserted_at, d.updated_at, (SELECT count(*) FROM department_users m WHERE m.tenant_id = d.tenant_id \
+         d.mode, d.weight, d.service_level_seconds, d.inserted_at, d.updated_at, (SELECT count(*) FROM department_users m WHERE m.tenant_id = d.tenant_id \
          AND m.department_id = d.id) AS user_count",
     );
     narrow(&mut query);
@@ -195,11 +206,11 @@ async fn read(tx: &mut Transaction, tenant: TenantId, department: DepartmentId) 
     let row = sqlx::query_as!(
         DepartmentRow,
         "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, d.max_wait_time,
-                d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, d.inserted_at,
-                d.updated_at,
+                d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, d.mode, d.weight,
+                d.service_level_seconds, d.inserted_at, d.updated_at,
                 (SELECT count(*) FROM department_users m
                  WHERE m.tenant_id = d.tenant_id AND m.department_id = d.id) AS \"user_count!\"
-         FROM departments d WHERE d.tenant_id = $1 AND d.id = $2",
+         FROM departments d WHERE d.tenant_id = $1 AND d.id = $2 AND d.deleted_at IS NULL",
         tenant.0,
         department.0
     )
@@ -229,8 +240,8 @@ pub async fn create(
     sqlx::query!(
         "INSERT INTO departments (tenant_id, id, number, name, identifier, description, active, sector_id, max_queue_size,
                                   max_wait_time, offer_timeout_seconds, wrap_up_seconds, reconnect_grace_seconds,
-                                  routing_strategy, inserted_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)",
+                                  routing_strategy, mode, weight, service_level_seconds, inserted_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)",
         tenant.0,
         id.0,
         number,
@@ -245,6 +256,9 @@ pub async fn create(
         stored(new.wrap_up_seconds.unwrap_or(default.wrap_up_seconds)),
         stored(new.reconnect_grace_seconds.unwrap_or(default.reconnect_grace_seconds)),
         new.routing_strategy.unwrap_or(default.routing_strategy).as_str(),
+        new.mode.unwrap_or(default.mode).as_str(),
+        i16::from(new.weight.unwrap_or(default.weight)),
+        stored(new.service_level_seconds.unwrap_or(default.service_level_seconds)),
         now.to_utc()
     )
     .execute(&mut *tx)
@@ -277,8 +291,11 @@ pub async fn update(
              wrap_up_seconds = COALESCE($15, wrap_up_seconds),
              reconnect_grace_seconds = COALESCE($16, reconnect_grace_seconds),
              routing_strategy = COALESCE($17, routing_strategy),
-             updated_at = $18
-         WHERE tenant_id = $1 AND id = $2",
+             mode = COALESCE($18, mode),
+             weight = COALESCE($19, weight),
+             service_level_seconds = COALESCE($20, service_level_seconds),
+             updated_at = $21
+         WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL",
         tenant.0,
         department.0,
         change.name,
@@ -296,6 +313,9 @@ pub async fn update(
         change.wrap_up_seconds.map(stored),
         change.reconnect_grace_seconds.map(stored),
         change.routing_strategy.map(RoutingStrategy::as_str),
+        change.mode.map(Mode::as_str),
+        change.weight.map(i16::from),
+        change.service_level_seconds.map(stored),
         now.to_utc()
     )
     .execute(&mut *tx)
@@ -315,10 +335,10 @@ pub(super) async fn all_settings(tx: &mut Transaction, tenant: TenantId) -> Resu
     let rows = sqlx::query_as!(
         DepartmentRow,
         "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, d.max_wait_time,
-                d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, d.inserted_at,
-                d.updated_at,
+                d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, d.mode, d.weight,
+                d.service_level_seconds, d.inserted_at, d.updated_at,
                 0::bigint AS \"user_count!\"
-         FROM departments d WHERE d.tenant_id = $1 ORDER BY d.number",
+         FROM departments d WHERE d.tenant_id = $1 AND d.deleted_at IS NULL ORDER BY d.number",
         tenant.0
     )
     .fetch_all(&mut **tx)
@@ -339,7 +359,8 @@ pub(super) async fn settings_in(
 async fn free_identifier(tx: &mut Transaction, tenant: TenantId, name: &str, number: i64) -> Result<String> {
     let plain = identifier_of(name);
     let taken = sqlx::query_scalar!(
-        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND identifier = $2) AS \"taken!\"",
+        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND identifier = $2
+                        AND deleted_at IS NULL) AS \"taken!\"",
         tenant.0,
         plain
     )

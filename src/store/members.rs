@@ -26,7 +26,7 @@ pub async fn list(
     let count = sqlx::query_scalar!(
         "SELECT (SELECT count(*) FROM department_users m
                  WHERE m.tenant_id = d.tenant_id AND m.department_id = d.id) AS \"count!\"
-         FROM departments d WHERE d.tenant_id = $1 AND d.id = $2",
+         FROM departments d WHERE d.tenant_id = $1 AND d.id = $2 AND d.deleted_at IS NULL",
         tenant.0,
         department.0
     )
@@ -110,7 +110,7 @@ pub async fn remove(store: &Store, tenant: TenantId, department: DepartmentId, u
 
 async fn both_exist(tx: &mut Transaction, tenant: TenantId, department: DepartmentId, user: UserId) -> Result<bool> {
     Ok(sqlx::query_scalar!(
-        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND id = $2)
+        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL)
                 AND EXISTS (SELECT FROM users WHERE tenant_id = $1 AND id = $3) AS \"both!\"",
         tenant.0,
         department.0,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::actors::handle::Queues;
 use crate::domain::clock::Clock;
-use crate::domain::department::{QUEUE_SIZE_MAX, RoutingStrategy};
+use crate::domain::department::{Mode, QUEUE_SIZE_MAX, RoutingStrategy, WEIGHT_MAX};
 use crate::domain::ids::{DepartmentId, TenantId, UserId};
 use crate::domain::role::Role;
 use crate::http::caller::Supervisor;
@@ -32,6 +32,8 @@ const OFFER_SECONDS_MAX: i64 = 3_600;
 const WRAP_UP_SECONDS_MAX: i64 = 3_600;
 /// Longest `reconnect_grace_seconds`.
 const GRACE_SECONDS_MAX: i64 = 86_400;
+/// Longest `service_level_seconds`: whoever is answered after an hour was not answered in time.
+const SERVICE_LEVEL_SECONDS_MAX: i64 = 3_600;
 
 /// `/api/v1/departments/*`.
 pub fn routes() -> Router<AppState> {
@@ -93,6 +95,13 @@ fn settings(fields: &mut Fields) -> DepartmentChange {
             .patch_required_integer("reconnect_grace_seconds", 0..=GRACE_SECONDS_MAX)
             .map(to_u32),
         routing_strategy: fields.word("routing_strategy", RoutingStrategy::parse),
+        mode: fields.word("mode", Mode::parse),
+        weight: fields
+            .patch_required_integer("weight", -i64::from(WEIGHT_MAX)..=i64::from(WEIGHT_MAX))
+            .map(|steps| i8::try_from(steps).unwrap_or(0)),
+        service_level_seconds: fields
+            .patch_required_integer("service_level_seconds", 1..=SERVICE_LEVEL_SECONDS_MAX)
+            .map(to_u32),
     }
 }
 
