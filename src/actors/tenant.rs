@@ -140,7 +140,12 @@ impl State {
         let now = shared.clock.now();
         let (day_start, day_end) = load::day(time_zone, now);
         let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy)).collect();
-        let agents = agents.into_iter().map(|agent| load::since_midnight(agent, day_start));
+        let agents = agents.into_iter().map(|mut agent| {
+            if let Some(snapshot) = &mut agent.snapshot {
+                load::since_midnight(snapshot, day_start);
+            }
+            agent
+        });
         let (core, effects) =
             Roster::restore(strategies, agents, concurrent_calls_max, shared.rules, served_until, now);
         let topics = StaffTopics::new(link.tenant, incarnation, &departments);
@@ -205,7 +210,12 @@ impl State {
 
     fn handle(&mut self, myself: &ActorRef<TenantMsg>, message: TenantMsg) -> Result<(), ActorProcessingErr> {
         match message {
-            TenantMsg::Command { command, reply } => self.apply(myself, command, reply),
+            TenantMsg::Command { mut command, reply } => {
+                if let Command::Configure { snapshot: Some(snapshot), .. } = &mut command {
+                    load::since_midnight(snapshot, self.day_start);
+                }
+                self.apply(myself, command, reply);
+            }
             TenantMsg::Offer { grant, user, decision, reply } => self.offer(grant, user, decision, reply),
             TenantMsg::FromQueue { department, envelopes } => {
                 for envelope in envelopes {

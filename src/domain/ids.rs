@@ -52,6 +52,8 @@ id! {
     UserId,
     /// A person who called, kept across calls.
     CustomerId,
+    /// A company whose people take a company's calls.
+    ProviderId,
     /// An access link.
     LinkId,
     /// A login's family of refresh tokens; its sockets close with it.

@@ -17,6 +17,7 @@ pub mod call;
 pub mod clock;
 pub mod department;
 pub mod ids;
+pub mod plan;
 pub mod record;
 pub mod role;
 pub mod rules;

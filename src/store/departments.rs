@@ -3,13 +3,15 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-pub use super::members::{Membership, add as add_user, list as users, remove as remove_user, serves};
+pub use super::department_removal::{Removal, remove};
+use super::identifiers::free_identifier;
+pub use super::members::{add as add_user, list as users, remove as remove_user, serves};
 use super::numbers::{self, Counter};
 use super::page::{contains_pattern, push_page};
-use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction, Work};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{Mode, RoutingStrategy, Settings};
 use crate::domain::ids::{DepartmentId, TenantId};
@@ -202,7 +204,7 @@ pub async fn find(store: &Store, tenant: TenantId, department: DepartmentId) -> 
     read(&mut tx, tenant, department).await
 }
 
-async fn read(tx: &mut Transaction, tenant: TenantId, department: DepartmentId) -> Result<Option<Department>> {
+async fn read(tx: &mut PgConnection, tenant: TenantId, department: DepartmentId) -> Result<Option<Department>> {
     let row = sqlx::query_as!(
         DepartmentRow,
         "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, d.max_wait_time,
@@ -214,27 +216,21 @@ async fn read(tx: &mut Transaction, tenant: TenantId, department: DepartmentId) 
         tenant.0,
         department.0
     )
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?;
     row.map(Department::try_from).transpose()
 }
 
 /// Makes a department. A given identifier that is taken is a `Conflict` of `departments_identifier_key`; a generated one
 /// that is taken gets the department's number behind it.
-pub async fn create(
-    store: &Store,
-    tenant: TenantId,
-    id: DepartmentId,
-    new: DepartmentChange,
-    now: Timestamp,
-) -> Result<Department> {
-    let mut tx = store.tenant_tx(tenant).await?;
+pub async fn create(work: &mut Work, id: DepartmentId, new: DepartmentChange) -> Result<Department> {
+    let (tenant, now) = (work.tenant, work.now);
     // Taking the number locks the tenant's counters, so no other department takes a generated identifier meanwhile.
-    let number = numbers::take(&mut tx, tenant, Counter::Department, 1).await?;
+    let number = numbers::take(work.tx(), tenant, Counter::Department, 1).await?;
     let name = new.name.unwrap_or_default();
     let identifier = match new.identifier {
         Some(identifier) => identifier,
-        None => free_identifier(&mut tx, tenant, &name, number).await?,
+        None => free_identifier(work, &name, number).await?,
     };
     let default = Settings::new(id, &name);
     sqlx::query!(
@@ -261,22 +257,18 @@ pub async fn create(
         stored(new.service_level_seconds.unwrap_or(default.service_level_seconds)),
         now.to_utc()
     )
-    .execute(&mut *tx)
+    .execute(work.tx())
     .await?;
-    let department = read(&mut tx, tenant, id).await?;
-    tx.commit().await?;
-    department.ok_or(StoreError::Corrupt { table: "departments", column: "id", row: id.to_string() })
+    read(work.tx(), tenant, id).await?.ok_or(StoreError::Corrupt { table: "departments", column: "id", row: id.to_string() })
 }
 
 /// Changes what is given; `None` when there is no such department.
 pub async fn update(
-    store: &Store,
-    tenant: TenantId,
+    work: &mut Work,
     department: DepartmentId,
     change: DepartmentChange,
-    now: Timestamp,
 ) -> Result<Option<Department>> {
-    let mut tx = store.tenant_tx(tenant).await?;
+    let (tenant, now) = (work.tenant, work.now);
     // What may become null needs a second parameter that says whether it was given at all.
     sqlx::query!(
         "UPDATE departments SET
@@ -318,11 +310,9 @@ pub async fn update(
         change.service_level_seconds.map(stored),
         now.to_utc()
     )
-    .execute(&mut *tx)
+    .execute(work.tx())
     .await?;
-    let department = read(&mut tx, tenant, department).await?;
-    tx.commit().await?;
-    Ok(department)
+    read(work.tx(), tenant, department).await
 }
 
 /// What the department's queue obeys.
@@ -353,64 +343,4 @@ pub(super) async fn settings_in(
     department: DepartmentId,
 ) -> Result<Option<Settings>> {
     Ok(read(tx, tenant, department).await?.map(|department| department.settings()))
-}
-
-/// An identifier made of `name`: the plain one when it is free, else with the department's number behind it.
-async fn free_identifier(tx: &mut Transaction, tenant: TenantId, name: &str, number: i64) -> Result<String> {
-    let plain = identifier_of(name);
-    let taken = sqlx::query_scalar!(
-        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND identifier = $2
-                        AND deleted_at IS NULL) AS \"taken!\"",
-        tenant.0,
-        plain
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(match (plain.as_str(), taken) {
-        ("", _) => format!("department-{number}"),
-        (_, true) => format!("{plain}-{number}"),
-        (_, false) => plain,
-    })
-}
-
-/// `Suporte Técnico` becomes `suporte-tecnico`: lower-case letters and digits, a hyphen for whatever else stands between.
-fn identifier_of(name: &str) -> String {
-    let mut identifier = String::with_capacity(name.len());
-    for letter in name.chars().flat_map(char::to_lowercase).map(without_accent) {
-        if letter.is_ascii_alphanumeric() {
-            identifier.push(letter);
-        } else if !identifier.is_empty() && !identifier.ends_with('-') {
-            identifier.push('-');
-        }
-    }
-    identifier.truncate(identifier.trim_end_matches('-').len());
-    identifier
-}
-
-/// The letters of Portuguese, Spanish and French without their accents; others are left alone.
-fn without_accent(letter: char) -> char {
-    match letter {
-        'á' | 'à' | 'â' | 'ã' | 'ä' | 'å' => 'a',
-        'é' | 'è' | 'ê' | 'ë' => 'e',
-        'í' | 'ì' | 'î' | 'ï' => 'i',
-        'ó' | 'ò' | 'ô' | 'õ' | 'ö' => 'o',
-        'ú' | 'ù' | 'û' | 'ü' => 'u',
-        'ç' => 'c',
-        'ñ' => 'n',
-        'ÿ' | 'ý' => 'y',
-        other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::identifier_of;
-
-    #[test]
-    fn identifiers_are_plain_words_with_hyphens() {
-        assert_eq!(identifier_of("Suporte Técnico"), "suporte-tecnico");
-        assert_eq!(identifier_of("  Vendas & Pós-venda! "), "vendas-pos-venda");
-        assert_eq!(identifier_of("Ações 24h"), "acoes-24h");
-        assert_eq!(identifier_of("サポート"), "");
-    }
 }

@@ -1,8 +1,7 @@
 //! Owns who serves which department. A user without a department receives no calls.
 
 use super::users::{User, UserRow};
-use super::{Page, Paged, Result, Store, Transaction};
-use crate::domain::clock::Timestamp;
+use super::{Page, Paged, Result, Store, Work};
 use crate::domain::ids::{DepartmentId, TenantId, UserId};
 
 /// What came of adding or removing a member.
@@ -65,15 +64,9 @@ pub async fn serves(store: &Store, tenant: TenantId, department: DepartmentId, u
 }
 
 /// Lets a user serve a department.
-pub async fn add(
-    store: &Store,
-    tenant: TenantId,
-    department: DepartmentId,
-    user: UserId,
-    now: Timestamp,
-) -> Result<Membership> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    if !both_exist(&mut tx, tenant, department, user).await? {
+pub async fn add(work: &mut Work, department: DepartmentId, user: UserId) -> Result<Membership> {
+    let (tenant, now) = (work.tenant, work.now);
+    if !both_exist(work, department, user).await? {
         return Ok(Membership::NotFound);
     }
     let done = sqlx::query!(
@@ -84,16 +77,15 @@ pub async fn add(
         user.0,
         now.to_utc()
     )
-    .execute(&mut *tx)
+    .execute(work.tx())
     .await?;
-    tx.commit().await?;
     Ok(if done.rows_affected() > 0 { Membership::Changed } else { Membership::Unchanged })
 }
 
 /// Ends a user's service of a department.
-pub async fn remove(store: &Store, tenant: TenantId, department: DepartmentId, user: UserId) -> Result<Membership> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    if !both_exist(&mut tx, tenant, department, user).await? {
+pub async fn remove(work: &mut Work, department: DepartmentId, user: UserId) -> Result<Membership> {
+    let tenant = work.tenant;
+    if !both_exist(work, department, user).await? {
         return Ok(Membership::NotFound);
     }
     let done = sqlx::query!(
@@ -102,20 +94,20 @@ pub async fn remove(store: &Store, tenant: TenantId, department: DepartmentId, u
         department.0,
         user.0
     )
-    .execute(&mut *tx)
+    .execute(work.tx())
     .await?;
-    tx.commit().await?;
     Ok(if done.rows_affected() > 0 { Membership::Changed } else { Membership::Unchanged })
 }
 
-async fn both_exist(tx: &mut Transaction, tenant: TenantId, department: DepartmentId, user: UserId) -> Result<bool> {
-    Ok(sqlx::query_scalar!(
-        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL)
-                AND EXISTS (SELECT FROM users WHERE tenant_id = $1 AND id = $3) AS \"both!\"",
+async fn both_exist(work: &mut Work, department: DepartmentId, user: UserId) -> Result<bool> {
+    let tenant = work.tenant;
+    // The department stays while the work lasts: it could be deleted between this look and what follows.
+    let there = sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM users WHERE tenant_id = $1 AND id = $3) AS \"user!\"
+         FROM departments WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR SHARE",
         tenant.0,
         department.0,
         user.0
-    )
-    .fetch_one(&mut **tx)
-    .await?)
+    );
+    Ok(there.fetch_optional(work.tx()).await?.unwrap_or(false))
 }

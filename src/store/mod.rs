@@ -20,10 +20,12 @@
 pub mod calls;
 mod connect;
 pub mod customers;
+mod department_removal;
 pub mod departments;
 pub mod embedded;
 mod error;
 pub mod events;
+mod identifiers;
 pub mod links;
 mod members;
 mod migrate;
@@ -31,6 +33,8 @@ pub mod notifications;
 pub mod numbers;
 pub mod ownership;
 mod page;
+pub mod plans;
+pub mod providers;
 mod ratings;
 pub mod record;
 mod record_columns;
@@ -39,11 +43,14 @@ mod restore_rows;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
+mod work;
 
 /// How to reach a Postgres; whoever starts the server passes it on unread.
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
+pub use members::Membership;
 pub use migrate::migrate;
+pub use work::{Author, Work};
 pub use page::{PAGE_SIZE_MAX, Page, Paged, Sort, SortOrder};
