@@ -21,3 +21,4 @@ pub mod plan;
 pub mod record;
 pub mod role;
 pub mod rules;
+pub mod words;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::call::words;
+use super::words::words;
 
 words! {
     /// Voki's plans.

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::page::{contains_pattern, push_page};
 use super::users::{User, UserRow};
 use super::{Membership, Page, Paged, Result, Sort, Store, Work};
-use crate::domain::call::words;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{ProviderId, TenantId, UserId};
+use crate::domain::words::words;
 
 /// A service provider. Serialises as Voki's object.
 #[derive(Clone, Debug, PartialEq, Serialize)]
