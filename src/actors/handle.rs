@@ -53,6 +53,7 @@ pub struct Joined {
 }
 
 mod ask;
+mod company;
 
 use ask::open_department;
 

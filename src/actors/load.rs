@@ -10,6 +10,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId};
 use crate::queue::restore::Restored;
 use crate::queue::view::Today;
+use crate::roster::Command;
 use crate::roster::effect::{PlannedWrapUp, RestoredAgent, RestoredCall};
 use crate::roster::state::Profile;
 use crate::store::restore::{self, AgentRow, TenantState};
@@ -46,7 +47,20 @@ pub(super) fn agent(row: AgentRow) -> RestoredAgent {
 
 /// The agent as of a day that began at `day_start`: calls he took before are another day's, also when nobody was running at
 /// midnight to count anew.
-pub(super) fn since_midnight(snapshot: &mut AgentSnapshot, day_start: Timestamp) {
+pub(super) fn since_midnight(mut agent: RestoredAgent, day_start: Timestamp) -> RestoredAgent {
+    agent.snapshot.iter_mut().for_each(|snapshot| count_since(snapshot, day_start));
+    agent
+}
+
+/// As `since_midnight`, for an agent who comes back to a running roster.
+pub(super) fn command_since_midnight(mut command: Command, day_start: Timestamp) -> Command {
+    if let Command::Configure { snapshot: Some(snapshot), .. } = &mut command {
+        count_since(snapshot, day_start);
+    }
+    command
+}
+
+fn count_since(snapshot: &mut AgentSnapshot, day_start: Timestamp) {
     if snapshot.changed_at < day_start {
         snapshot.calls_today = 0;
     }
@@ -138,7 +152,7 @@ mod tests {
         };
         let (start, _) = day(chrono_tz::America::Sao_Paulo, at("2026-11-20T12:00:00Z"));
         let calls = |mut snapshot: AgentSnapshot| {
-            since_midnight(&mut snapshot, start);
+            count_since(&mut snapshot, start);
             snapshot.calls_today
         };
         assert_eq!(calls(snapshot("2026-11-20T02:59:00Z")), 0);

@@ -32,6 +32,7 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 /// Offers whose department is remembered, so that a late accept hears why: about 1 MiB.
 const OFFERS_MAX: usize = 10_000;
 
+mod bounds;
 mod early;
 mod lives;
 mod message;
@@ -140,12 +141,7 @@ impl State {
         let now = shared.clock.now();
         let (day_start, day_end) = load::day(time_zone, now);
         let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy)).collect();
-        let agents = agents.into_iter().map(|mut agent| {
-            if let Some(snapshot) = &mut agent.snapshot {
-                load::since_midnight(snapshot, day_start);
-            }
-            agent
-        });
+        let agents = agents.into_iter().map(|agent| load::since_midnight(agent, day_start));
         let (core, effects) =
             Roster::restore(strategies, agents, concurrent_calls_max, shared.rules, served_until, now);
         let topics = StaffTopics::new(link.tenant, incarnation, &departments);
@@ -210,11 +206,8 @@ impl State {
 
     fn handle(&mut self, myself: &ActorRef<TenantMsg>, message: TenantMsg) -> Result<(), ActorProcessingErr> {
         match message {
-            TenantMsg::Command { mut command, reply } => {
-                if let Command::Configure { snapshot: Some(snapshot), .. } = &mut command {
-                    load::since_midnight(snapshot, self.day_start);
-                }
-                self.apply(myself, command, reply);
+            TenantMsg::Command { command, reply } => {
+                self.apply(myself, load::command_since_midnight(command, self.day_start), reply);
             }
             TenantMsg::Offer { grant, user, decision, reply } => self.offer(grant, user, decision, reply),
             TenantMsg::FromQueue { department, envelopes } => {
@@ -268,6 +261,8 @@ impl State {
                     let _ = child.actor.cast(QueueMsg::Command { command, reply: None });
                 }
             }
+            TenantMsg::DepartmentRemoved { department } => self.department_removed(department),
+            TenantMsg::Bounds(bounds) => self.obey(myself, bounds),
             TenantMsg::Settlement(Settlement::Committed { through }) => {
                 for held in self.pending.settle(through) {
                     self.release(held);

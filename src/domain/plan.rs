@@ -139,6 +139,9 @@ mod tests {
         let said = |plan, limit| PlanExceeded { plan, limit }.to_string();
         assert_eq!(said(Plan::Free, PlanLimit::Users), "Plan limit reached: the free plan allows 2 users");
         assert_eq!(said(Plan::Free, PlanLimit::Departments), "Plan limit reached: the free plan allows 1 department");
-        assert_eq!(said(Plan::Basic, PlanLimit::Webhooks), "Plan limit reached: the basic plan does not include webhooks");
+        assert_eq!(
+            said(Plan::Basic, PlanLimit::Webhooks),
+            "Plan limit reached: the basic plan does not include webhooks"
+        );
     }
 }

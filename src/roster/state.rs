@@ -134,6 +134,11 @@ impl Roster {
         })
     }
 
+    /// The plan's bound on them.
+    pub fn concurrent_calls_max(&self) -> Option<u32> {
+        self.concurrent_calls_max
+    }
+
     /// Granted and running slots of the whole company.
     pub fn slots_in_use(&self) -> u32 {
         self.grants.len() as u32

@@ -261,15 +261,15 @@ pub async fn create(work: &mut Work, id: DepartmentId, new: DepartmentChange) ->
     )
     .execute(work.tx())
     .await?;
-    read(work.tx(), tenant, id).await?.ok_or(StoreError::Corrupt { table: "departments", column: "id", row: id.to_string() })
+    read(work.tx(), tenant, id).await?.ok_or(StoreError::Corrupt {
+        table: "departments",
+        column: "id",
+        row: id.to_string(),
+    })
 }
 
 /// Changes what is given; `None` when there is no such department.
-pub async fn update(
-    work: &mut Work,
-    department: DepartmentId,
-    change: DepartmentChange,
-) -> Result<Option<Department>> {
+pub async fn update(work: &mut Work, department: DepartmentId, change: DepartmentChange) -> Result<Option<Department>> {
     let (tenant, now) = (work.tenant, work.now);
     // What may become null needs a second parameter that says whether it was given at all.
     sqlx::query!(

@@ -52,5 +52,5 @@ pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use members::Membership;
 pub use migrate::migrate;
-pub use work::{Author, Work};
 pub use page::{PAGE_SIZE_MAX, Page, Paged, Sort, SortOrder};
+pub use work::{Author, Work};

@@ -195,20 +195,14 @@ pub async fn update(work: &mut Work, provider: ProviderId, change: ProviderChang
 /// Deletes a provider and who belonged to it; the people stay. Whether there was one.
 pub async fn remove(work: &mut Work, provider: ProviderId) -> Result<bool> {
     let tenant = work.tenant;
-    let done =
-        sqlx::query!("DELETE FROM service_providers WHERE tenant_id = $1 AND id = $2", tenant.0, provider.0)
-            .execute(work.tx())
-            .await?;
+    let done = sqlx::query!("DELETE FROM service_providers WHERE tenant_id = $1 AND id = $2", tenant.0, provider.0)
+        .execute(work.tx())
+        .await?;
     Ok(done.rows_affected() > 0)
 }
 
 /// One page of those who belong to a provider, by name; `None` when there is no such provider.
-pub async fn users(
-    store: &Store,
-    tenant: TenantId,
-    provider: ProviderId,
-    page: Page,
-) -> Result<Option<Paged<User>>> {
+pub async fn users(store: &Store, tenant: TenantId, provider: ProviderId, page: Page) -> Result<Option<Paged<User>>> {
     let mut tx = store.tenant_tx(tenant).await?;
     let Some(Provider { user_count: total_count, .. }) = read(&mut tx, tenant, provider).await? else {
         return Ok(None);

@@ -27,8 +27,7 @@ pub struct Fields {
 impl Fields {
     /// The fields that `T` takes.
     pub fn of<T: Input>() -> Vec<notes::Note> {
-        let mut fields =
-            Fields { object: Map::new(), errors: FieldErrors::default(), notes: Some(Notes::default()) };
+        let mut fields = Fields { object: Map::new(), errors: FieldErrors::default(), notes: Some(Notes::default()) };
         let _ = T::read(&mut fields);
         fields.notes.map(Notes::into_inner).unwrap_or_default()
     }
@@ -73,7 +72,9 @@ impl Fields {
 
     /// A text taken as it is, untrimmed: a password.
     pub fn required_secret(&mut self, field: &'static str, chars_max: usize) -> String {
-        self.note(field, true, || notes::text(true, chars_max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password))));
+        self.note(field, true, || {
+            notes::text(true, chars_max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        });
         match self.present(field) {
             Some(Value::String(text)) if !text.is_empty() => match text_fault(&text, chars_max) {
                 None => return text,

@@ -81,5 +81,7 @@ pub fn list(item: Schema, count_max: usize) -> Schema {
 /// An object of any texts, at most `count_max` of them.
 pub fn texts(count_max: usize, chars_max: usize) -> ObjectBuilder {
     let value = ObjectBuilder::new().schema_type(Type::String).max_length(Some(chars_max));
-    of_type(Type::Object, false).additional_properties(Some(Schema::Object(value.build()))).max_properties(Some(count_max))
+    of_type(Type::Object, false)
+        .additional_properties(Some(Schema::Object(value.build())))
+        .max_properties(Some(count_max))
 }

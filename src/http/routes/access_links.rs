@@ -83,10 +83,7 @@ async fn list(
     base: BaseUrl,
     mut params: Params,
 ) -> Result<Page<AccessLink>, ApiError> {
-    let filter = LinkFilter {
-        status: params.word("status")?,
-        department_id: params.id("department_id")?,
-    };
+    let filter = LinkFilter { status: params.word("status")?, department_id: params.id("department_id")? };
     let sort = params.sort(LinkSort::InsertedAt, SortOrder::Desc)?;
     let found = links::list(&store, staff.tenant, &filter, sort, params.page()?, clock.now()).await?;
     Ok(found.map(|link| AccessLink::new(link, &base)).into())
