@@ -18,7 +18,7 @@ use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
 use crate::actors::persistence::Persistence;
 use crate::actors::{Probes, System};
-use crate::auth::{Passwords, Tokens};
+use crate::auth::{Passwords, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
@@ -153,6 +153,7 @@ impl App {
             hub.clone(),
             tokens.clone(),
             passwords.clone(),
+            Seal::new(&secret),
             Some(metrics),
             readiness.clone(),
             clock.clone(),
@@ -169,7 +170,7 @@ impl App {
         };
         let sockets = ws::routes(WsState::new(ws_parts, &config));
         let limits = state.limits.clone();
-        let router = http::router(state, sockets.merge(routes));
+        let router = http::router(state, sockets.merge(routes)).map_err(anyhow::Error::msg)?;
         let listener = match listener {
             Some(listener) => listener,
             None => {

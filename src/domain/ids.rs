@@ -71,6 +71,8 @@ id! {
     ProviderId,
     /// An access link.
     LinkId,
+    /// A group of departments.
+    SectorId,
     /// A login's family of refresh tokens; its sockets close with it.
     SessionId,
     /// One connected device (a browser tab, a phone): a socket's membership of one topic.

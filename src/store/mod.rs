@@ -15,8 +15,10 @@
 //! | `restore` | what queues and tenants are rebuilt from |
 //! | `events` | the tenant's numbered feed of facts |
 //! | `numbers` | committed blocks of numbers |
+//! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod audit;
 pub mod calls;
 mod connect;
 pub mod customers;
@@ -25,6 +27,7 @@ pub mod departments;
 pub mod embedded;
 mod error;
 pub mod events;
+pub mod idempotency;
 mod identifiers;
 pub mod links;
 mod members;
@@ -40,6 +43,7 @@ pub mod record;
 mod record_columns;
 pub mod restore;
 mod restore_rows;
+pub mod sectors;
 pub mod sessions;
 pub mod tenants;
 pub mod users;

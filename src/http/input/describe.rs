@@ -1,13 +1,11 @@
 //! Owns how bodies and query strings are described to integrators: out of the notes their readers take. It reads no request.
 
-use std::borrow::Cow;
-
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
 use utoipa::openapi::{ObjectBuilder, RefOr, Required};
-use utoipa::{IntoParams, PartialSchema, ToSchema};
+use utoipa::IntoParams;
 
-use super::body::{Body, Input};
+use super::body::Input;
 use super::fields::Fields;
 use super::params::{Params, Query, QueryInput};
 
@@ -23,26 +21,31 @@ pub fn fields_schema<T: Input>() -> Schema {
     Schema::Object(object.build())
 }
 
-impl<T: Input> PartialSchema for Body<T> {
-    fn schema() -> RefOr<Schema> {
-        match T::WRAPPER {
-            None => fields_schema::<T>().into(),
-            Some(wrapper) => ObjectBuilder::new()
-                .schema_type(SchemaType::new(Type::Object))
-                .description(Some("The fields may also be sent flat, without the wrapper."))
-                .property(wrapper, fields_schema::<T>())
-                .required(wrapper)
-                .into(),
-        }
+/// The whole body: the fields, in their wrapper if they have one.
+pub fn body_schema<T: Input>() -> RefOr<Schema> {
+    match T::WRAPPER {
+        None => fields_schema::<T>().into(),
+        Some(wrapper) => ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::Object))
+            .description(Some("The fields may also be sent flat, without the wrapper."))
+            .property(wrapper, fields_schema::<T>())
+            .required(wrapper)
+            .into(),
     }
 }
 
-impl<T: Input> ToSchema for Body<T> {
-    fn name() -> Cow<'static, str> {
-        let name = std::any::type_name::<T>();
-        Cow::Borrowed(name.rsplit("::").next().unwrap_or(name))
-    }
+/// Makes bodies known to the description of the API by the notes of their readers.
+macro_rules! described_bodies {
+    ($($body:ty),+ $(,)?) => {$(
+        impl utoipa::PartialSchema for $body {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                $crate::http::input::body_schema::<$body>()
+            }
+        }
+        impl utoipa::ToSchema for $body {}
+    )+};
 }
+pub(crate) use described_bodies;
 
 impl<T: QueryInput> IntoParams for Query<T> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {

@@ -22,6 +22,8 @@ mod params;
 
 pub use body::{Body, Input, parse};
 pub use dates::DayOrTime;
+pub use describe::body_schema;
+pub(crate) use describe::described_bodies;
 pub use fields::Fields;
 pub use params::{Ids, Params, Query, QueryInput};
 

@@ -55,7 +55,8 @@ async fn list(State(store): State<Store>, staff: Staff, mut params: Params) -> R
     Ok(calls::list(&store, staff.tenant, &filter, sort, page).await?.into())
 }
 
-async fn zone_of(store: &Store, tenant: TenantId) -> Result<chrono_tz::Tz, ApiError> {
+/// The company's time zone.
+pub(super) async fn zone_of(store: &Store, tenant: TenantId) -> Result<chrono_tz::Tz, ApiError> {
     let company = tenants::company(store, tenant).await?.ok_or_else(ApiError::unauthorized)?;
     Ok(company.time_zone)
 }
