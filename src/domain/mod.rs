@@ -17,6 +17,7 @@ pub mod call;
 pub mod clock;
 pub mod department;
 pub mod ids;
+pub mod locale;
 pub mod plan;
 pub mod record;
 pub mod role;

@@ -52,7 +52,7 @@ pub async fn remove(work: &mut Work, department: DepartmentId) -> Result<Removal
     );
     let links = links.fetch_all(work.tx()).await?.into_iter().map(LinkId).collect();
     sqlx::query!(
-        "UPDATE departments SET active = false, deleted_at = $3, updated_at = $3 WHERE tenant_id = $1 AND id = $2",
+        "UPDATE departments SET active = false, sector_id = NULL, deleted_at = $3, updated_at = $3 WHERE tenant_id = $1 AND id = $2",
         tenant.0,
         department.0,
         now

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use super::department_removal::{Removal, remove};
@@ -14,11 +15,11 @@ use super::page::{contains_pattern, push_page};
 use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction, Work};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{Mode, RoutingStrategy, Settings};
-use crate::domain::ids::{DepartmentId, TenantId};
+use crate::domain::ids::{DepartmentId, SectorId, TenantId};
 use crate::domain::words::words;
 
 /// A department: serialises as Voki's object and ours after it. Times are whole seconds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Department {
     pub id: DepartmentId,
     pub name: String,
@@ -26,8 +27,10 @@ pub struct Department {
     pub identifier: String,
     pub description: Option<String>,
     pub active: bool,
-    pub sector_id: Option<Uuid>,
+    pub sector_id: Option<SectorId>,
+    /// Null is without limit.
     pub max_queue_size: Option<u32>,
+    /// Seconds until whoever waits is let go; null is never.
     pub max_wait_time: Option<u32>,
     pub user_count: i64,
     pub inserted_at: Timestamp,
@@ -77,7 +80,7 @@ pub struct DepartmentChange {
     pub identifier: Option<String>,
     pub description: Option<Option<String>>,
     pub active: Option<bool>,
-    pub sector_id: Option<Option<Uuid>>,
+    pub sector_id: Option<Option<SectorId>>,
     pub max_queue_size: Option<Option<u32>>,
     pub max_wait_time: Option<Option<u32>>,
     pub offer_timeout_seconds: Option<u32>,
@@ -141,7 +144,7 @@ impl TryFrom<DepartmentRow> for Department {
             identifier: row.identifier,
             description: row.description,
             active: row.active,
-            sector_id: row.sector_id,
+            sector_id: row.sector_id.map(SectorId),
             // The table holds none of them below zero.
             max_queue_size: row.max_queue_size.map(i32::unsigned_abs),
             max_wait_time: row.max_wait_time.map(i32::unsigned_abs),
@@ -247,7 +250,7 @@ pub async fn create(work: &mut Work, id: DepartmentId, new: DepartmentChange) ->
         identifier,
         new.description.flatten(),
         new.active.unwrap_or(default.active),
-        new.sector_id.flatten(),
+        new.sector_id.flatten().map(|sector| sector.0),
         new.max_queue_size.flatten().map(stored),
         new.max_wait_time.flatten().map(stored),
         stored(new.offer_timeout_seconds.unwrap_or(default.offer_timeout_seconds)),
@@ -298,7 +301,7 @@ pub async fn update(work: &mut Work, department: DepartmentId, change: Departmen
         change.description.flatten(),
         change.active,
         change.sector_id.is_some(),
-        change.sector_id.flatten(),
+        change.sector_id.flatten().map(|sector| sector.0),
         change.max_queue_size.is_some(),
         change.max_queue_size.flatten().map(stored),
         change.max_wait_time.is_some(),
@@ -315,6 +318,17 @@ pub async fn update(work: &mut Work, department: DepartmentId, change: Departmen
     .execute(work.tx())
     .await?;
     read(work.tx(), tenant, department).await
+}
+
+/// Whether it is active, locked until the work is over; `None` when there is no such department.
+pub async fn is_active(work: &mut Work, department: DepartmentId) -> Result<Option<bool>> {
+    let tenant = work.tenant;
+    let active = sqlx::query_scalar!(
+        "SELECT active FROM departments WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
+        tenant.0,
+        department.0
+    );
+    Ok(active.fetch_optional(work.tx()).await?)
 }
 
 /// What the department's queue obeys.

@@ -10,8 +10,10 @@ pub enum Membership {
     Changed,
     /// It was so already.
     Unchanged,
-    /// The department or the user is not there.
+    /// There is no such department (or provider).
     NotFound,
+    /// There is no such user.
+    NoUser,
 }
 
 /// One page of those who serve a department, by name; `None` when there is no such department.
@@ -66,8 +68,8 @@ pub async fn serves(store: &Store, tenant: TenantId, department: DepartmentId, u
 /// Lets a user serve a department.
 pub async fn add(work: &mut Work, department: DepartmentId, user: UserId) -> Result<Membership> {
     let (tenant, now) = (work.tenant, work.now);
-    if !both_exist(work, department, user).await? {
-        return Ok(Membership::NotFound);
+    if let Some(missing) = missing(work, department, user).await? {
+        return Ok(missing);
     }
     let done = sqlx::query!(
         "INSERT INTO department_users (tenant_id, department_id, user_id, inserted_at) VALUES ($1, $2, $3, $4)
@@ -85,8 +87,8 @@ pub async fn add(work: &mut Work, department: DepartmentId, user: UserId) -> Res
 /// Ends a user's service of a department.
 pub async fn remove(work: &mut Work, department: DepartmentId, user: UserId) -> Result<Membership> {
     let tenant = work.tenant;
-    if !both_exist(work, department, user).await? {
-        return Ok(Membership::NotFound);
+    if let Some(missing) = missing(work, department, user).await? {
+        return Ok(missing);
     }
     let done = sqlx::query!(
         "DELETE FROM department_users WHERE tenant_id = $1 AND department_id = $2 AND user_id = $3",
@@ -99,7 +101,7 @@ pub async fn remove(work: &mut Work, department: DepartmentId, user: UserId) -> 
     Ok(if done.rows_affected() > 0 { Membership::Changed } else { Membership::Unchanged })
 }
 
-async fn both_exist(work: &mut Work, department: DepartmentId, user: UserId) -> Result<bool> {
+async fn missing(work: &mut Work, department: DepartmentId, user: UserId) -> Result<Option<Membership>> {
     let tenant = work.tenant;
     // The department stays while the work lasts: it could be deleted between this look and what follows.
     let there = sqlx::query_scalar!(
@@ -109,5 +111,9 @@ async fn both_exist(work: &mut Work, department: DepartmentId, user: UserId) -> 
         department.0,
         user.0
     );
-    Ok(there.fetch_optional(work.tx()).await?.unwrap_or(false))
+    Ok(match there.fetch_optional(work.tx()).await? {
+        None => Some(Membership::NotFound),
+        Some(false) => Some(Membership::NoUser),
+        Some(true) => None,
+    })
 }

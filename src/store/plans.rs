@@ -13,6 +13,7 @@ pub struct Usage {
     pub active_departments: i64,
     /// Calls that joined since the month began in the company's zone.
     pub calls_this_month: i64,
+    pub recording_bytes: i64,
 }
 
 /// Locks the company's row until the work is over, so that whatever is counted under it stays true; its plan. Take this lock
@@ -97,5 +98,10 @@ pub async fn usage(store: &Store, tenant: TenantId, month_start: Timestamp) -> R
     )
     .fetch_one(&mut *tx)
     .await?;
-    Ok(Usage { active_users: row.users, active_departments: row.departments, calls_this_month: row.calls })
+    Ok(Usage {
+        active_users: row.users,
+        active_departments: row.departments,
+        calls_this_month: row.calls,
+        recording_bytes: 0,
+    })
 }

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{Postgres, QueryBuilder};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::page::{contains_pattern, push_page};
@@ -14,7 +15,7 @@ use crate::domain::ids::{ProviderId, TenantId, UserId};
 use crate::domain::words::words;
 
 /// A service provider. Serialises as Voki's object.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Provider {
     pub id: ProviderId,
     pub name: String,
@@ -227,8 +228,8 @@ pub async fn users(store: &Store, tenant: TenantId, provider: ProviderId, page: 
 /// Lets a user belong to a provider.
 pub async fn add_user(work: &mut Work, provider: ProviderId, user: UserId) -> Result<Membership> {
     let (tenant, now) = (work.tenant, work.now);
-    if !both_exist(work, provider, user).await? {
-        return Ok(Membership::NotFound);
+    if let Some(missing) = missing(work, provider, user).await? {
+        return Ok(missing);
     }
     let done = sqlx::query!(
         "INSERT INTO service_provider_users (tenant_id, service_provider_id, user_id, inserted_at) VALUES ($1, $2, $3, $4)
@@ -246,8 +247,8 @@ pub async fn add_user(work: &mut Work, provider: ProviderId, user: UserId) -> Re
 /// Lets a user belong to a provider no longer.
 pub async fn remove_user(work: &mut Work, provider: ProviderId, user: UserId) -> Result<Membership> {
     let tenant = work.tenant;
-    if !both_exist(work, provider, user).await? {
-        return Ok(Membership::NotFound);
+    if let Some(missing) = missing(work, provider, user).await? {
+        return Ok(missing);
     }
     let done = sqlx::query!(
         "DELETE FROM service_provider_users WHERE tenant_id = $1 AND service_provider_id = $2 AND user_id = $3",
@@ -260,7 +261,7 @@ pub async fn remove_user(work: &mut Work, provider: ProviderId, user: UserId) ->
     Ok(if done.rows_affected() > 0 { Membership::Changed } else { Membership::Unchanged })
 }
 
-async fn both_exist(work: &mut Work, provider: ProviderId, user: UserId) -> Result<bool> {
+async fn missing(work: &mut Work, provider: ProviderId, user: UserId) -> Result<Option<Membership>> {
     let tenant = work.tenant;
     // The provider stays while the work lasts: it could be deleted between this look and what follows.
     let there = sqlx::query_scalar!(
@@ -270,5 +271,9 @@ async fn both_exist(work: &mut Work, provider: ProviderId, user: UserId) -> Resu
         provider.0,
         user.0
     );
-    Ok(there.fetch_optional(work.tx()).await?.unwrap_or(false))
+    Ok(match there.fetch_optional(work.tx()).await? {
+        None => Some(Membership::NotFound),
+        Some(false) => Some(Membership::NoUser),
+        Some(true) => None,
+    })
 }

@@ -1,6 +1,7 @@
 //! Owns the rows of companies: making one, finding one by its slug, reading one.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Result, Store, StoreError, Work};
 use crate::domain::clock::Timestamp;
@@ -8,7 +9,8 @@ use crate::domain::ids::TenantId;
 pub use crate::domain::plan::Plan;
 
 /// A company.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Company)]
 pub struct Tenant {
     pub id: TenantId,
     /// Never changes.
@@ -16,8 +18,10 @@ pub struct Tenant {
     pub name: String,
     pub plan: Plan,
     /// Whose midnight begins the company's day.
+    #[schema(value_type = String)]
     pub time_zone: chrono_tz::Tz,
     pub document: Option<String>,
+    /// `cnpj` or `cpf`.
     pub document_type: Option<String>,
     pub email: Option<String>,
     pub phone: Option<String>,

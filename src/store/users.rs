@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{Postgres, QueryBuilder};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::numbers::{self, Counter};
@@ -14,7 +15,7 @@ use crate::domain::role::Role;
 use crate::domain::words::words;
 
 /// A member of staff. Serialises as Voki's user object and ours after it, never with the password's hash.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct User {
     pub id: UserId,
     pub name: String,
