@@ -202,7 +202,7 @@ mod tests {
             ("POST", "/things", "", 422, json!({"errors": {"name": ["can't be blank"]}})),
             ("POST", "/things", &long, 413, json!({"errors": {"detail": "The request body is too large"}})),
             ("GET", "/things", "", 405, json!({"errors": {"detail": "Method not allowed"}})),
-            ("GET", "/things/7", "", 400, json!({"errors": {"detail": "An id in the path is invalid"}})),
+            ("GET", "/things/7", "", 404, json!({"errors": {"detail": "Not found"}})),
             ("GET", "/nowhere", "", 404, json!({"errors": {"detail": "Not found"}})),
             ("GET", "/things/1/2/3", "", 404, json!({"errors": {"detail": "Not found"}})),
             ("GET", "/things/staff", "", 401, json!({"errors": {"detail": "Unauthorized"}})),

@@ -188,7 +188,7 @@ fn wrong(name: &str) -> ApiError {
     ApiError::BadRequest(format!("The parameter {name} is invalid").into())
 }
 
-/// Extracts the ids of the path; one that is none is 400.
+/// Extracts the ids of the path; a text that is no id names nothing, so it is 404 like an unknown one.
 #[derive(Debug)]
 pub struct Ids<T>(pub T);
 
@@ -199,7 +199,7 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned + Send> FromRequestParts<S> 
         Path::<T>::from_request_parts(parts, state)
             .await
             .map(|Path(ids)| Self(ids))
-            .map_err(|_| ApiError::BadRequest("An id in the path is invalid".into()))
+            .map_err(|_| ApiError::not_found())
     }
 }
 
