@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `embedded` | the private Postgres process |
 //! | `connect` | pools, roles, the tenant's transaction |
+//! | `bells` | who is woken by a commit |
 //! | `error` | what may go wrong, by SQLSTATE |
 //! | `page` | pages and sorting of lists |
 //! | `migrate` | migrations and roles |
@@ -18,9 +19,20 @@
 //! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod appointment_changes;
+pub mod appointment_followers;
+pub mod appointment_news;
+pub mod appointments;
 pub mod audit;
+mod bells;
+pub mod call_tags;
+pub mod api_tokens;
+pub mod audit;
+mod bells;
 pub mod calls;
 mod connect;
+pub mod customer_erasure;
+pub mod customer_merges;
 pub mod customers;
 mod department_removal;
 pub mod departments;
@@ -30,6 +42,7 @@ pub mod events;
 pub mod idempotency;
 mod identifiers;
 pub mod links;
+pub mod mails;
 mod members;
 mod migrate;
 pub mod notifications;
@@ -38,20 +51,26 @@ pub mod ownership;
 mod page;
 pub mod plans;
 pub mod providers;
+pub mod password_resets;
 mod ratings;
 pub mod record;
 mod record_columns;
 pub mod restore;
 mod restore_rows;
+pub mod second_factors;
 pub mod sectors;
 pub mod sessions;
+pub mod tags;
 pub mod tenants;
+mod turns;
 pub mod users;
+pub mod webhooks;
 mod work;
 
 /// How to reach a Postgres; whoever starts the server passes it on unread.
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
+pub use bells::{Bell, Bells};
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use members::Membership;

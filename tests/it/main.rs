@@ -4,8 +4,10 @@
 
 mod api;
 mod harness;
+mod mail;
 mod people;
 mod persistence;
 mod record;
 mod scenarios;
+mod webhooks;
 mod ws;

@@ -60,21 +60,6 @@ impl Fields {
     pub fn is_absent(&self, field: &'static str) -> bool {
         self.object.get(field).is_none_or(Value::is_null)
     }
-
-    /// A text taken as it is, untrimmed: a password that may be left out. Absent and null are `None`.
-    pub fn secret(&mut self, field: &'static str, chars_max: usize) -> Option<String> {
-        self.note(field, false, || {
-            notes::text(false, chars_max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
-        });
-        match self.present(field)? {
-            Value::String(text) => match text_fault(&text, chars_max) {
-                None => return Some(text),
-                Some(fault) => self.fault(field, fault),
-            },
-            _ => self.fault(field, "is invalid"),
-        }
-        None
-    }
 }
 
 /// Whether `url` is a whole address that a browser fetches over TLS.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::users::{locale, logins_ended, new_password};
+use super::users::{locale, new_password, other_logins_ended};
 use crate::auth::passwords;
 use crate::domain::ids::DepartmentId;
 use crate::http::caller::Staff;
@@ -109,9 +109,9 @@ async fn update(
     let new_password = change.password_hash.is_some();
     users::update(&mut work, staff.user, change).await?.ok_or_else(ApiError::unauthorized)?;
     let ended =
-        if new_password { sessions::revoke_all(&mut work, staff.user, Some(staff.session)).await? } else { Vec::new() };
+        if new_password { sessions::revoke_others(&mut work, staff.user, staff.session).await? } else { Vec::new() };
     work.commit().await?;
-    logins_ended(&state, staff.tenant, &ended);
+    other_logins_ended(&state, staff.tenant, &ended);
     state.queues.agent_changed(staff.tenant, staff.user).await?;
     me(&state, &staff).await
 }

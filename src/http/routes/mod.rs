@@ -1,10 +1,15 @@
 //! Owns nothing but the list of resources; each file has its own `routes()`.
 
 pub mod access_links;
+mod appointment_input;
+pub mod appointment_page;
+pub mod appointments;
+pub mod api_tokens;
 pub mod audit;
 pub mod auth;
 pub mod billing;
 pub mod call_status;
+pub mod call_tags;
 pub mod calls;
 pub mod company;
 pub mod department_users;
@@ -12,6 +17,16 @@ pub mod departments;
 pub mod health;
 pub mod me;
 pub mod providers;
+pub mod customers;
+pub mod departments;
+pub mod health;
+pub mod notifications;
+pub mod password_reset;
 pub mod public_call;
+pub mod second_factor;
 pub mod sectors;
+pub mod tags;
+pub mod turn;
 pub mod users;
+pub mod webhook_deliveries;
+pub mod webhooks;

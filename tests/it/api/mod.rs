@@ -1,25 +1,34 @@
 //! The REST API, one file for each resource, named as in its URLs; then what holds for all of them.
 
 mod access_links;
+mod api_tokens;
 mod audit;
 mod auth;
 mod bad_input;
 mod billing;
 mod calls;
 mod company;
+mod call_tags;
+mod calls;
+mod customers;
 mod departments;
 mod every_route;
 mod health;
 mod idempotency;
+mod links_in_bulk;
 mod openapi;
 mod origins;
 mod providers;
+mod password_reset;
 mod public_call;
 mod rate_limits;
+mod second_factor;
 mod sectors;
 mod seeds;
+mod tags;
 mod tenancy;
 mod users;
+mod turn_credentials;
 mod users_me;
 mod world;
 
