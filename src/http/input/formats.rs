@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 
 use super::fields::Fields;
-use super::{EMAIL_CHARS_MAX, WORD_CHARS_MAX, notes, text_fault};
+use super::{EMAIL_CHARS_MAX, WORD_CHARS_MAX, notes};
 
 /// Longest web address that is kept.
 const URL_CHARS_MAX: usize = 2_000;

@@ -126,10 +126,6 @@ fn required_new_password(fields: &mut Fields) -> String {
 /// A new password that may be left out.
 pub(super) fn new_password(fields: &mut Fields) -> Option<String> {
     let password = fields.secret("password", passwords::CHARS_MAX)?;
-    if password.is_empty() {
-        fields.fault("password", "can't be blank");
-        return None;
-    }
     check_new_password(fields, &password);
     Some(password)
 }

@@ -69,8 +69,9 @@ async fn wrong_fields_are_named_all_at_once_and_change_nothing() {
         "capacity": ["must be less than or equal to 20"], "skills": ["is invalid"], "active": ["is invalid"],
         "avatar_url": ["must be an https address"]}});
     assert_eq!(boss.client.put(&path(&ana.id), wrong).await.expect(422).body, expected);
-    let blanked = boss.client.put(&path(&ana.id), json!({"email": null, "name": null, "password": ""})).await;
-    assert_eq!(blanked.expect(422).body, json!({"errors": {"name": needed, "email": needed, "password": needed}}));
+    let blanked = boss.client.put(&path(&ana.id), json!({"email": null, "name": null, "password": "       "})).await;
+    let short = ["should be at least 8 character(s)"];
+    assert_eq!(blanked.expect(422).body, json!({"errors": {"name": needed, "email": needed, "password": short}}));
     assert_eq!(boss.client.get(&path(&ana.id)).await.expect(200).body, before);
 }
 
