@@ -34,6 +34,8 @@ impl World {
         let webhook = owner.client.post("/api/v1/webhooks", body).await.expect(201);
         let joined = app.client().join(&token, "Maria").await.expect(200);
         let sector = owner.client.post("/api/v1/sectors", json!({"name": "Sales"})).await.expect(201);
+        let body = json!({"service_provider": {"name": "Clinic"}});
+        let provider = owner.client.post("/api/v1/providers", body).await.expect(201);
         let listed = owner.client.get(&format!("/api/v1/webhooks/{}/deliveries", webhook.id())).await.expect(200);
         let delivery = listed.body["data"][0]["id"].as_str().unwrap().to_owned();
         let customer = owner.client.post("/api/v1/customers", json!({"name": "Maria"})).await.expect(201);
@@ -47,6 +49,7 @@ impl World {
             ("users", user.to_string()),
             ("calls", joined.data("call_id").to_owned()),
             ("sectors", sector.id().to_owned()),
+            ("providers", provider.id().to_owned()),
             ("webhooks", webhook.id().to_owned()),
             ("deliveries", delivery),
             ("customers", customer.id().to_owned()),
