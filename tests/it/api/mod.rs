@@ -1,6 +1,8 @@
 //! The REST API, one file for each resource, named as in its URLs; then what holds for all of them.
 
 mod access_links;
+mod appointment_page;
+mod appointments;
 mod audit;
 mod auth;
 mod bad_input;
@@ -9,6 +11,7 @@ mod departments;
 mod every_route;
 mod health;
 mod idempotency;
+mod notifications;
 mod openapi;
 mod origins;
 mod public_call;

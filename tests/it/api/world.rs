@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
+use vez::auth::{Seal, appointment_tokens};
 use vez::domain::role::Role;
 
 use crate::harness::TestApp;
@@ -31,7 +32,21 @@ impl World {
         let user = company.agent("Agent", &[department]).await.id;
         let joined = app.client().join(&token, "Maria").await.expect(200);
         let sector = owner.client.post("/api/v1/sectors", json!({"name": "Sales"})).await.expect(201);
+        let soon = app.now().plus_seconds(3_600).to_string();
+        let body = json!({"appointment": {"title": "Visit", "scheduled_at": soon, "department_id": department,
+            "customer_name": "Maria", "customer_email": format!("maria@{slug}.example")}});
+        let appointment = owner.client.post("/api/v1/appointments", body).await.expect(201);
+        let page = appointment_tokens::issue(
+            &Seal::new(app.app.secret()),
+            app.ids(),
+            company.tenant,
+            appointment.id().parse().unwrap(),
+        );
+        let notification = company.notification(owner.id, "Hello").await;
         let ids = BTreeMap::from([
+            ("appointments", appointment.id().to_owned()),
+            ("appointment", page),
+            ("notifications", notification.to_string()),
             ("departments", department.to_string()),
             ("access-links", link.to_string()),
             ("users", user.to_string()),
