@@ -96,7 +96,6 @@ impl Webhooks {
             ids: ids.clone(),
             sender: self.sender.clone(),
             epoch,
-            retention_days: config.retention_days.max(1),
             disabling: Disabling { ids, after_days: config.disable_days.max(1) },
         };
         tokio::spawn(async move {

@@ -1,6 +1,7 @@
 //! The composition root: builds every part, starts serving, and stops everything in order. It decides nothing itself.
 
 mod database;
+mod logins;
 mod secret;
 mod serving;
 
@@ -21,7 +22,7 @@ use crate::actors::mail::Deliverer;
 use crate::actors::persistence::Persistence;
 use crate::actors::webhooks::Webhooks;
 use crate::actors::{Probes, System, housekeeping};
-use crate::auth::{Passwords, Seal, Tokens};
+use crate::auth::{Passwords, Revocations, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
@@ -159,6 +160,8 @@ impl App {
             u64::from(config.auth.access_seconds),
             u64::from(config.auth.refresh_seconds),
         );
+        let revocations = Revocations::new(clock.clone(), u64::from(config.auth.access_seconds));
+        logins::recall(&store, &revocations, clock.now(), u64::from(config.auth.access_seconds)).await?;
         let passwords = Passwords::new(ids.clone())?;
         let seal = Seal::new(&secret);
         let webhooks =
@@ -170,6 +173,7 @@ impl App {
             queues.clone(),
             hub.clone(),
             tokens.clone(),
+            revocations.clone(),
             passwords.clone(),
             seal,
             webhooks.clone(),
@@ -185,6 +189,7 @@ impl App {
             queues: queues.clone(),
             store: store.clone(),
             tokens: tokens.clone(),
+            revocations,
             clock: clock.clone(),
             ids: ids.clone(),
         };
@@ -212,11 +217,12 @@ impl App {
             database.epoch(),
             stopping.clone(),
         );
+        let kept = housekeeping::Kept { webhook_days: config.webhooks.retention_days };
         let background = vec![
             tokio::spawn(deliverer.run()),
             tokio::spawn(follower.run()),
             tokio::spawn(async move { limits.sweep_forever().await }),
-            tokio::spawn(housekeeping::run(store.clone(), clock.clone())),
+            tokio::spawn(housekeeping::run(store.clone(), clock.clone(), kept)),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
         ];
         Ok(Running {

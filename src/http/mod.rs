@@ -4,7 +4,8 @@
 //! | file | owns |
 //! |---|---|
 //! | `state` | what every route may reach |
-//! | `caller` | who sends the request, and the least role a route takes |
+//! | `caller`, `token_memory` | who sends the request, and the least role a route takes |
+//! | `logins` | what a login is, from its account to its end |
 //! | `input` | bodies, query and path parameters |
 //! | `idempotency` | answers given again |
 //! | `openapi` | the description of the API |
@@ -30,6 +31,7 @@ pub mod envelope;
 pub mod error;
 pub mod idempotency;
 pub mod input;
+pub mod logins;
 pub mod lookups;
 pub mod openapi;
 pub mod pages;
@@ -38,6 +40,7 @@ pub mod rate_limit;
 pub mod request_log;
 pub mod routes;
 pub mod state;
+mod token_memory;
 
 pub use state::{AppState, Readiness};
 
@@ -65,6 +68,9 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::appointments::routes())
         .merge(routes::audit::routes())
         .merge(routes::notifications::routes())
+        .merge(routes::api_tokens::routes())
+        .merge(routes::audit::routes())
+        .merge(routes::second_factor::routes())
         .merge(routes::sectors::routes())
         .merge(routes::webhooks::routes())
         .merge(routes::webhook_deliveries::routes())
@@ -77,7 +83,9 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .nest("/api/v1/calls", routes::calls::routes().into())
         .route_layer(from_fn_with_state(state.clone(), idempotency::read_key));
     let auth = OpenApiRouter::new()
-        .nest("/api/auth", routes::auth::routes().into())
+        .merge(routes::auth::routes())
+        .merge(routes::second_factor::login_routes())
+        .merge(routes::password_reset::routes())
         .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_auth));
     let public = OpenApiRouter::new()
         .merge(routes::appointment_page::routes())
@@ -142,10 +150,10 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::auth::Tokens;
+    use crate::auth::{Revocations, Tokens};
     use crate::config::{Limits, Server};
     use crate::domain::clock::Timestamp;
-    use crate::http::caller::Supervisor;
+    use crate::http::caller::{Callers, Supervisor};
     use crate::http::envelope::Data;
     use crate::http::error::ApiError;
     use crate::http::input::{Body, Fields, Ids, Input};
@@ -155,7 +163,7 @@ mod tests {
         clock: Clock,
         ids: IdSource,
         limits: RateLimits,
-        tokens: Tokens,
+        callers: Callers,
     }
 
     struct Name(String);
@@ -170,7 +178,11 @@ mod tests {
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
         let parts = Parts {
             limits: RateLimits::new(&Limits::default(), &Server::default(), clock.clone()).unwrap(),
-            tokens: Tokens::new(b"a secret of some length for tests", clock.clone()),
+            callers: Callers::new(
+                Tokens::new(b"a secret of some length for tests", clock.clone()),
+                Revocations::new(clock.clone(), 900),
+                None,
+            ),
             ids: IdSource::seeded(1),
             clock,
         };

@@ -20,15 +20,10 @@ use crate::store::{Result, Store};
 
 /// New deliveries put in line by one statement.
 const PLACED_AT_ONCE: u32 = 500;
-/// Facts deleted by one statement, so that none of them holds locks for long.
-const PRUNED_AT_ONCE: u32 = 500;
-/// How often old facts are looked for.
-const PRUNE_PERIOD: Duration = Duration::from_secs(60 * 60);
 /// How long to wait after Postgres refused us.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long attempts under way may take once the server stops; what is not over then is made again by the next one.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
-const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// What it works with.
 #[derive(Clone)]
@@ -38,7 +33,6 @@ pub(super) struct Parts {
     pub ids: IdSource,
     pub sender: Sender,
     pub epoch: i64,
-    pub retention_days: u32,
     pub disabling: Disabling,
 }
 
@@ -77,12 +71,10 @@ pub(super) struct Deliverer {
     recovered: bool,
     /// Deliveries may be there that were not looked at.
     new: bool,
-    prune_at: Timestamp,
 }
 
 impl Deliverer {
     pub fn new(parts: Parts) -> Self {
-        let prune_at = parts.clock.now();
         Self {
             parts,
             desks: HashMap::new(),
@@ -91,7 +83,6 @@ impl Deliverer {
             finished: Vec::new(),
             recovered: false,
             new: true,
-            prune_at,
         }
     }
 
@@ -111,7 +102,7 @@ impl Deliverer {
                 () = tokio::time::sleep(PAUSE), if worked.is_err() => {}
                 Some(joined) = self.sending.join_next_with_id() => self.note(joined),
                 () = outbox.woken(), if worked.is_ok() => self.new = true,
-                () = clock.sleep_until(wake_at), if worked.is_ok() => {}
+                () = clock.sleep_until(wake_at.unwrap_or_default()), if worked.is_ok() && wake_at.is_some() => {}
             }
         }
         self.stop().await;
@@ -131,10 +122,9 @@ impl Deliverer {
     }
 
     /// When there is something to do that nobody tells us of.
-    fn wake_at(&self) -> Timestamp {
+    fn wake_at(&self) -> Option<Timestamp> {
         let free = self.sending.len() < SENDING_MAX;
-        let due = self.desks.values().filter(|desk| free && desk.room() > 0).filter_map(|desk| desk.due).min();
-        due.map_or(self.prune_at, |due| due.min(self.prune_at))
+        self.desks.values().filter(|desk| free && desk.room() > 0).filter_map(|desk| desk.due).min()
     }
 
     async fn turn(&mut self) -> Result<()> {
@@ -165,8 +155,7 @@ impl Deliverer {
             self.look_at(due);
             self.new = more;
         }
-        self.take_due().await?;
-        self.prune().await
+        self.take_due().await
     }
 
     fn look_at(&mut self, due: Vec<(Endpoint, Timestamp)>) {
@@ -296,20 +285,6 @@ impl Deliverer {
         }
         for endpoint in failing {
             self.parts.disabling.disable(&self.parts.store, endpoint, now).await?;
-        }
-        Ok(())
-    }
-
-    async fn prune(&mut self) -> Result<()> {
-        let now = self.parts.clock.now();
-        if now < self.prune_at {
-            return Ok(());
-        }
-        let kept = Duration::from_secs(u64::from(self.parts.retention_days) * SECONDS_PER_DAY);
-        let pruned = webhooks::prune(&self.parts.store, now - kept, PRUNED_AT_ONCE).await?;
-        // A full slice means that there is more; deliveries that became due meanwhile come first.
-        if pruned < u64::from(PRUNED_AT_ONCE) {
-            self.prune_at = now + PRUNE_PERIOD;
         }
         Ok(())
     }

@@ -69,6 +69,16 @@ impl Fields {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// As `text`, of at least so many characters.
+    pub fn long_text(&mut self, field: &'static str, chars: RangeInclusive<usize>) -> Option<String> {
+        self.note(field, false, || notes::text(false, *chars.end()).min_length(Some(*chars.start())));
+        let text = self.text(field, *chars.end())?;
+        if text.chars().count() < *chars.start() {
+            self.fault(field, format!("should be at least {} character(s)", chars.start()));
+        }
+        Some(text)
+    }
+
     /// As `text`, and it must be there. The empty text returned when it is not is never used.
     pub fn required_text(&mut self, field: &'static str, chars_max: usize) -> String {
         self.note(field, true, || notes::text(true, chars_max));
@@ -94,6 +104,22 @@ impl Fields {
             Some(_) => self.fault(field, "is invalid"),
         }
         String::new()
+    }
+
+    /// As `required_secret`, and it may be absent.
+    pub fn secret(&mut self, field: &'static str, chars_max: usize) -> Option<String> {
+        self.note(field, false, || {
+            notes::text(false, chars_max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        });
+        match self.present(field)? {
+            Value::String(text) if text.is_empty() => {}
+            Value::String(text) => match text_fault(&text, chars_max) {
+                None => return Some(text),
+                Some(fault) => self.fault(field, fault),
+            },
+            _ => self.fault(field, "is invalid"),
+        }
+        None
     }
 
     /// An email address: something before and after one `@`, no blanks. The mail itself is the real test.

@@ -18,6 +18,7 @@ pub const WEBHOOKS_MAX: u32 = 20;
 
 /// A webhook as it is shown.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = WebhookSettings)]
 pub struct Webhook {
     pub id: Uuid,
     pub url: String,

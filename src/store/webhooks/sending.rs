@@ -17,6 +17,9 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::store::{Result, Store};
 
+/// Facts deleted by one statement, so that none of them holds locks for long.
+const SWEPT_AT_ONCE: i64 = 500;
+
 /// Which webhook of which company.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
@@ -374,8 +377,8 @@ pub async fn finish(
     Ok(failing.into_iter().map(|row| Endpoint { tenant: TenantId(row.tenant_id), webhook: row.id }).collect())
 }
 
-/// Deletes up to `limit` facts that are older than `before`, with all that became of them; how many went.
-pub async fn prune(store: &Store, before: Timestamp, limit: u32) -> Result<u64> {
+/// Deletes a slice of the facts that are older than `before`, with all that became of them; how many went.
+pub async fn sweep(store: &Store, before: Timestamp) -> Result<u64> {
     let done = sqlx::query!(
         "WITH old AS MATERIALIZED (
              SELECT tenant_id, id FROM webhook_events WHERE at < $1 ORDER BY at LIMIT $2
@@ -389,7 +392,7 @@ pub async fn prune(store: &Store, before: Timestamp, limit: u32) -> Result<u64> 
          )
          DELETE FROM webhook_events AS event USING old WHERE event.tenant_id = old.tenant_id AND event.id = old.id",
         before.to_utc(),
-        i64::from(limit)
+        SWEPT_AT_ONCE
     )
     .execute(store.system())
     .await?;

@@ -62,7 +62,8 @@ async fn a_bad_link_is_told_all_its_faults() {
     );
     let past = create(json!({"department_id": line, "expires_at": "2025-06-02T12:00:00Z"})).await.expect(422);
     assert_eq!(past.body, json!({"errors": {"expires_at": ["must be in the future"]}}));
-    create(json!({"department_id": NOBODY})).await.expect_error(404, "Not found");
+    let nowhere = create(json!({"department_id": NOBODY})).await.expect(422);
+    assert_eq!(nowhere.body, json!({"errors": {"department_id": ["does not exist"]}}));
     assert_eq!(boss.client.get("/api/v1/access-links").await.expect(200).body["meta"]["total_count"], 0);
 }
 

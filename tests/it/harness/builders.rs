@@ -13,7 +13,8 @@ use vez::store::links::{self, NewLink};
 use vez::store::notifications::{self, Notification};
 use vez::store::tenants::{self, NewTenant, Plan};
 use vez::store::users::{self, NewUser};
-use vez::store::{Store, sessions};
+use vez::store::Store;
+use vez::store::sessions::{self, NewSession};
 
 use super::TestApp;
 use super::client::Client;
@@ -145,7 +146,8 @@ impl Company<'_> {
         let tokens = self.app.app.tokens();
         let (refresh, expires_at) = tokens.issue_refresh(&bearer, self.app.ids().uuid(now)).unwrap();
         let hash = sha256_hex(&[refresh.as_bytes()]);
-        sessions::create(self.store(), self.tenant, user, session, &hash, expires_at, now).await.unwrap();
+        let new = NewSession { user, session, token_hash: &hash, expires_at, password_hash: None };
+        assert!(sessions::create(self.store(), self.tenant, new, now).await.unwrap());
         (tokens.issue_access(&bearer).unwrap(), session)
     }
 

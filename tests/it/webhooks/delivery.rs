@@ -65,22 +65,6 @@ async fn a_call_is_told_in_order_and_each_event_as_it_was() {
 }
 
 #[tokio::test]
-async fn events_that_came_in_one_batch_are_told_as_each_was() {
-    let (app, receiver, _names, url) = with_receiver().await;
-    let desk = Desk::new(&app).await;
-    desk.webhook(&url).await;
-    // Commands that do not wait for each other's commits share a batch whose row is the last state.
-    let call = desk.whole_call(&app, "Maria").await;
-    let hits = receiver.wait_for(5).await;
-    let statuses: Vec<String> = hits
-        .iter()
-        .filter(|hit| hit.subject() == call)
-        .map(|hit| hit.json()["data"]["status"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(statuses, ["queued", "queued", "active", "completed"]);
-}
-
-#[tokio::test]
 async fn whoever_leaves_is_missed_and_whoever_is_taken_out_is_cancelled() {
     let (app, receiver, _names, url) = with_receiver().await;
     let desk = Desk::new(&app).await;

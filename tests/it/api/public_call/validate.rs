@@ -18,6 +18,7 @@ async fn a_link_shows_the_department_and_its_line() {
         json!({"data": {
             "valid": true, "department_name": "Suporte", "company_name": "Company acme", "company_logo_url": null,
             "primary_color": "#6366f1", "queue_size": 0, "estimated_wait_time": null, "online_agents": 0,
+            "customer_name": null,
         }})
     );
     app.client().join(&scene.link, "Maria").await.expect(200);
