@@ -219,6 +219,7 @@ async fn cancelling_keeps_the_reason_tells_the_customer_and_closes_the_link() {
     let (line, joao) = world(&acme).await;
     let made = make(&joao, with(body(line, &at(&app, 60)), json!({"locale": "en"}))).await.expect(201);
     let token = made.data("join_url").rsplit('/').next().unwrap().to_owned();
+    app.until_mails(1).await;
     let path = format!("/api/v1/appointments/{}/cancel", made.id());
     let cancelled = joao.client.post(&path, json!({"reason": "Customer requested rescheduling"})).await.expect(200);
     assert_eq!(cancelled.data("cancellation_reason"), "Customer requested rescheduling");

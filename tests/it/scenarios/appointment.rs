@@ -77,6 +77,7 @@ async fn a_moved_appointment_is_reminded_of_at_its_new_time_and_a_missed_one_not
     assert_eq!(app.until_mails(3).await.len(), 3);
 
     // Nobody served when it was due, and then it was too late.
+    let ana = Member { client: app.client_of(&acme.log_in(ana.id, ana.role).await.0), ..ana };
     make(&app, &ana, &line.to_string(), 4 * 3_600, "late@email.com").await;
     app.until_mails(4).await;
     let app = app.restart_after(HOUR * 5).await;
