@@ -15,8 +15,6 @@ use super::token_memory::ApiTokens;
 use crate::actors::handle::Queues;
 use crate::actors::webhooks::Webhooks;
 use crate::auth::{Lockouts, Passwords, Revocations, Seal, Tokens};
-use crate::auth::{Passwords, Seal, Tokens};
-use crate::config::Config;
 use crate::config::{Config, Turn};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;

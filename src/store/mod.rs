@@ -25,8 +25,6 @@ pub mod appointment_followers;
 pub mod appointment_news;
 pub mod appointments;
 pub mod audit;
-pub mod audit;
-mod bells;
 mod bells;
 pub mod call_tags;
 pub mod calls;

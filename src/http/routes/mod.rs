@@ -1,10 +1,10 @@
 //! Owns nothing but the list of resources; each file has its own `routes()`.
 
 pub mod access_links;
-pub mod api_tokens;
 mod appointment_input;
 pub mod appointment_page;
 pub mod appointments;
+pub mod api_tokens;
 pub mod audit;
 pub mod auth;
 pub mod call_status;

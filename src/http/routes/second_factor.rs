@@ -155,8 +155,8 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let claims =
-            bearer(&parts.headers).and_then(|token| crate::auth::Tokens::from_ref(state).verify(token, Use::Mfa).ok());
+        let claims = bearer(&parts.headers)
+            .and_then(|token| crate::auth::Tokens::from_ref(state).verify(token, Use::Mfa).ok());
         let Some(claims) = claims else {
             let staff = Staff::from_request_parts(parts, state).await?;
             staff.require_login()?;
@@ -235,11 +235,7 @@ pub struct Enrolment {
 /// tokens are refused.
 #[utoipa::path(post, path = "/api/v1/users/me/mfa", tag = "Authentication", security(("staff" = ["attendant"])),
     responses((status = 200, body = Data<Enrolment>)))]
-async fn enrol_second_factor(
-    State(state): State<AppState>,
-    tag: TagOf,
-    by: Enrolling,
-) -> Result<Data<Enrolment>, ApiError> {
+async fn enrol_second_factor(State(state): State<AppState>, tag: TagOf, by: Enrolling) -> Result<Data<Enrolment>, ApiError> {
     state.limits.check_account(tag.address(), &("mfa", by.user))?;
     let account = by.account(&state).await?;
     let secret = second_factor::new_secret(&state.ids);

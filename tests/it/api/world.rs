@@ -46,10 +46,6 @@ impl World {
             appointment.id().parse().unwrap(),
         );
         let notification = company.notification(owner.id, "Hello").await;
-        let ids = BTreeMap::from([
-            ("appointments", appointment.id().to_owned()),
-            ("appointment", page),
-            ("notifications", notification.to_string()),
         let listed = owner.client.get(&format!("/api/v1/webhooks/{}/deliveries", webhook.id())).await.expect(200);
         let delivery = listed.body["data"][0]["id"].as_str().unwrap().to_owned();
         let customer = owner.client.post("/api/v1/customers", json!({"name": "Maria"})).await.expect(201);
@@ -57,6 +53,9 @@ impl World {
         let token = json!({"name": "CRM", "role": "attendant"});
         let token = owner.client.post("/api/v1/api-tokens", token).await.expect(201);
         let ids = BTreeMap::from([
+            ("appointments", appointment.id().to_owned()),
+            ("appointment", page),
+            ("notifications", notification.to_string()),
             ("api-tokens", token.id().to_owned()),
             ("departments", department.to_string()),
             ("access-links", link.to_string()),
