@@ -1,6 +1,8 @@
 //! The REST API, one file for each resource, named as in its URLs; then what holds for all of them.
 
 mod access_links;
+mod appointment_page;
+mod appointments;
 mod api_tokens;
 mod audit;
 mod auth;
@@ -15,6 +17,7 @@ mod departments;
 mod every_route;
 mod health;
 mod idempotency;
+mod notifications;
 mod links_in_bulk;
 mod openapi;
 mod origins;
