@@ -212,6 +212,7 @@ impl App {
         let deliveries = webhooks.deliver(
             &config.webhooks,
             store.clone(),
+            queues.clone(),
             clock.clone(),
             ids.clone(),
             database.epoch(),
