@@ -20,6 +20,8 @@ pub mod auth;
 
 pub mod store;
 
+pub mod files;
+
 pub mod actors;
 
 pub mod ws;

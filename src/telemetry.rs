@@ -7,6 +7,13 @@ use std::io::IsTerminal;
 use std::panic;
 use std::sync::{Once, OnceLock};
 
+use tracing::level_filters::LevelFilter;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
 pub use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tracing_subscriber::EnvFilter;
@@ -28,18 +35,43 @@ pub fn init_logs() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let filter = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| LOG_DEFAULT.to_owned());
-        let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         // A test may have set a subscriber of its own; then that one stays.
         let installed = if std::io::stderr().is_terminal() {
-            logs.compact().with_target(false).try_init()
+            let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).compact().with_target(false);
+            tracing_subscriber::registry().with(lines).with(env_filter(&filter)).with(filter_fn(may_be_written)).try_init()
         } else {
-            logs.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+            json_lines(&filter, std::io::stderr).try_init()
         };
         if installed.is_ok() {
             report_panics();
         }
     });
+}
+
+/// One JSON object per line on `writer`, of what `filter` lets through.
+pub fn json_lines<W>(filter: &str, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false);
+    tracing_subscriber::registry().with(lines).with(env_filter(filter)).with(filter_fn(may_be_written))
+}
+
+fn env_filter(filter: &str) -> EnvFilter {
+    EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT))
+}
+
+/// Libraries that write down at their lowest levels what passes through them: frames, mails, statements with their
+/// values, heads of requests. However curious the operator is, tokens and what people typed stay out of the logs.
+const TALKATIVE: [(&str, LevelFilter); 0] = [];
+
+fn may_be_written(of: &Metadata<'_>) -> bool {
+    TALKATIVE.iter().all(|(library, least)| of.level() <= least || !of.target().starts_with(library))
 }
 
 /// The recorder of all metrics; its `render()` is what `/metrics` answers. Every call returns the same one.

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in their order: each imports only modules to its left. Modules of one group may not import each other.
-const LAYERS: [&[&str]; 16] = [
+const LAYERS: [&[&str]; 17] = [
     &["domain"],
     &["config"],
     &["telemetry"],
@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 16] = [
     &["live"],
     &["auth"],
     &["store"],
+    &["files"],
     &["reports"],
     &["actors"],
     &["ws"],

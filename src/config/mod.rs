@@ -8,6 +8,7 @@
 
 mod auth;
 mod database;
+mod files;
 mod limits;
 mod queue;
 mod secret;
@@ -15,6 +16,7 @@ mod server;
 
 pub use auth::Auth;
 pub use database::Database;
+pub use files::Files;
 pub use limits::Limits;
 pub use queue::QueueDefaults;
 pub use secret::Secret;
@@ -29,6 +31,9 @@ pub struct Config {
     /// Where it keeps its data.
     #[command(flatten)]
     pub database: Database,
+    /// Where recordings and attachments are, and what may be uploaded.
+    #[command(flatten)]
+    pub files: Files,
     /// Tokens of people who logged in.
     #[command(flatten)]
     pub auth: Auth,

@@ -32,12 +32,16 @@ pub mod numbers;
 pub mod ownership;
 mod page;
 mod ratings;
+pub mod recordings;
 pub mod record;
 mod record_columns;
 pub mod restore;
 mod restore_rows;
 pub mod sessions;
 pub mod tenants;
+pub mod transcripts;
+pub mod unfinished_files;
+pub mod uploads;
 pub mod users;
 
 /// How to reach a Postgres; whoever starts the server passes it on unread.
