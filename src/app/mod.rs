@@ -18,11 +18,12 @@ use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
 use crate::actors::persistence::Persistence;
 use crate::actors::{Probes, System};
-use crate::auth::{Passwords, Tokens};
+use crate::auth::{Passwords, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
 use crate::domain::rules::Rules;
+use crate::files::{Files, Upkeep};
 use crate::http::state::{AppState, Readiness};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
@@ -91,6 +92,10 @@ impl App {
     /// Starts everything; returns once it listens and every open call stands in its queue again.
     pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Self> {
         let Parts { listener, clock, ids, probes, routes } = parts;
+        // Every client that speaks TLS takes this one. In tests an earlier server of the process has done it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // One cryptography for all TLS of this process; whoever installed one before us has ours already.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
         let metrics = telemetry::metrics();
         let database = Database::open(&config.database, &clock, &ids).await?;
         let started = Self::start_on(&database, config, listener, clock, ids, probes, routes, metrics).await;
@@ -145,6 +150,8 @@ impl App {
             u64::from(config.auth.refresh_seconds),
         );
         let passwords = Passwords::new(ids.clone())?;
+        let files = Files::open(&config.files, &config.database.data_dir, store.clone(), clock.clone())?;
+        let upkeep = Upkeep::new(files.clone(), store.clone(), clock.clone());
         let readiness = Readiness::default();
         let state = AppState::new(
             &config,
@@ -153,6 +160,8 @@ impl App {
             hub.clone(),
             tokens.clone(),
             passwords.clone(),
+            Seal::new(&secret),
+            files,
             Some(metrics),
             readiness.clone(),
             clock.clone(),
@@ -169,7 +178,7 @@ impl App {
         };
         let sockets = ws::routes(WsState::new(ws_parts, &config));
         let limits = state.limits.clone();
-        let router = http::router(state, sockets.merge(routes));
+        let router = http::router(state, sockets.merge(routes)).map_err(anyhow::Error::msg)?;
         let listener = match listener {
             Some(listener) => listener,
             None => {
@@ -186,6 +195,7 @@ impl App {
         let background = vec![
             tokio::spawn(async move { limits.sweep_forever().await }),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
+            tokio::spawn(upkeep.run()),
         ];
         Ok(Running {
             addr,

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::config;
 use crate::domain::ids::TenantId;
-use crate::domain::call::words;
+use crate::domain::words::words;
 
 /// The folder in the data folder when nothing else is configured.
 const FOLDER: &str = "files";

@@ -19,6 +19,9 @@ use crate::files::{Key, Place, PlaceError, name};
 /// For whatever opens a download as a page after all: it may load and run nothing.
 const NOTHING_RUNS: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
 
+/// What is said of a range that lies outside.
+pub const OUTSIDE_DETAIL: &str = "The range lies outside the file";
+
 /// A file to send.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
@@ -37,7 +40,7 @@ pub async fn send(place: &Place, file: Outgoing<'_>, asked: &HeaderMap) -> Resul
         Wanted::Whole => (StatusCode::OK, 0..file.size),
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Wanted::Nothing => {
-            let body = detail_body("The range lies outside the file".into(), None, None);
+            let body = detail_body(OUTSIDE_DETAIL.into(), None, None);
             let mut response = (StatusCode::RANGE_NOT_SATISFIABLE, Json(body)).into_response();
             response.headers_mut().insert(CONTENT_RANGE, header(&format!("bytes */{}", file.size))?);
             return Ok(response);

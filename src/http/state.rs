@@ -11,10 +11,11 @@ use super::lookups::Lookups;
 use super::public_url::PublicUrl;
 use super::rate_limit::RateLimits;
 use crate::actors::handle::Queues;
-use crate::auth::{Passwords, Tokens};
+use crate::auth::{Passwords, Seal, Tokens};
 use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
+use crate::files::Files;
 use crate::live::hub::Hub;
 use crate::store::Store;
 
@@ -27,6 +28,10 @@ pub struct AppState {
     pub hub: Hub,
     pub tokens: Tokens,
     pub passwords: Passwords,
+    /// What is kept so that only this server reads it.
+    pub seal: Seal,
+    /// The bytes of attachments and recordings.
+    pub files: Files,
     pub limits: RateLimits,
     pub clock: Clock,
     pub ids: IdSource,
@@ -51,6 +56,8 @@ impl AppState {
         hub: Hub,
         tokens: Tokens,
         passwords: Passwords,
+        seal: Seal,
+        files: Files,
         metrics: Option<PrometheusHandle>,
         readiness: Readiness,
         clock: Clock,
@@ -68,6 +75,8 @@ impl AppState {
             hub,
             tokens,
             passwords,
+            seal,
+            files,
             limits: RateLimits::new(&config.limits, &config.server, clock.clone())?,
             lookups: Lookups::new(clock.clone()),
             clock,

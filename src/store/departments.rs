@@ -13,6 +13,7 @@ use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{RoutingStrategy, Settings};
 use crate::domain::ids::{DepartmentId, TenantId};
+use crate::domain::words::words;
 
 /// A department: serialises as Voki's object and ours after it. Times are whole seconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -75,14 +76,15 @@ pub struct DepartmentChange {
     pub routing_strategy: Option<RoutingStrategy>,
 }
 
-/// What departments may be sorted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DepartmentSort {
-    #[default]
-    Name,
-    Identifier,
-    InsertedAt,
+words! {
+    /// What departments may be sorted by.
+    #[derive(Default)]
+    DepartmentSort {
+        #[default]
+        Name = "name",
+        Identifier = "identifier",
+        InsertedAt = "inserted_at",
+    }
 }
 
 /// A row of `departments` as it is read; [`Department`] is what it says.

@@ -15,8 +15,10 @@
 //! | `restore` | what queues and tenants are rebuilt from |
 //! | `events` | the tenant's numbered feed of facts |
 //! | `numbers` | committed blocks of numbers |
+//! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod audit;
 pub mod calls;
 mod connect;
 pub mod customers;
@@ -24,6 +26,7 @@ pub mod departments;
 pub mod embedded;
 mod error;
 pub mod events;
+pub mod idempotency;
 pub mod links;
 mod members;
 mod migrate;
@@ -37,12 +40,14 @@ pub mod record;
 mod record_columns;
 pub mod restore;
 mod restore_rows;
+pub mod sectors;
 pub mod sessions;
 pub mod tenants;
 pub mod transcripts;
 pub mod unfinished_files;
 pub mod uploads;
 pub mod users;
+mod work;
 
 /// How to reach a Postgres; whoever starts the server passes it on unread.
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
@@ -51,3 +56,4 @@ pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use migrate::migrate;
 pub use page::{PAGE_SIZE_MAX, Page, Paged, Sort, SortOrder};
+pub use work::{Author, Work};

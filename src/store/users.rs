@@ -11,6 +11,7 @@ use super::{Page, Paged, Result, Sort, Store, StoreError};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId, UserId};
 use crate::domain::role::Role;
+use crate::domain::words::words;
 
 /// A member of staff. Serialises as Voki's user object and ours after it, never with the password's hash.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,15 +59,16 @@ pub struct UserFilter {
     pub active: Option<bool>,
 }
 
-/// What users may be sorted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UserSort {
-    #[default]
-    Name,
-    Email,
-    Role,
-    InsertedAt,
+words! {
+    /// What users may be sorted by.
+    #[derive(Default)]
+    UserSort {
+        #[default]
+        Name = "name",
+        Email = "email",
+        Role = "role",
+        InsertedAt = "inserted_at",
+    }
 }
 
 /// A row of `users` as it is read; [`User`] is what it says.

@@ -92,7 +92,7 @@ fn settings(fields: &mut Fields) -> DepartmentChange {
         reconnect_grace_seconds: fields
             .patch_required_integer("reconnect_grace_seconds", 0..=GRACE_SECONDS_MAX)
             .map(to_u32),
-        routing_strategy: fields.word("routing_strategy", RoutingStrategy::parse),
+        routing_strategy: fields.word::<RoutingStrategy>("routing_strategy"),
     }
 }
 
@@ -108,20 +108,11 @@ fn slug(fields: &mut Fields, identifier: Option<String>) -> Option<String> {
 }
 
 /// `GET /api/v1/departments`
-async fn list(State(store): State<Store>, staff: Supervisor, params: Params) -> Result<Page<Department>, ApiError> {
-    let sort = params.sort(
-        |word| match word {
-            "name" => Some(DepartmentSort::Name),
-            "identifier" => Some(DepartmentSort::Identifier),
-            "inserted_at" => Some(DepartmentSort::InsertedAt),
-            _ => None,
-        },
-        DepartmentSort::Name,
-        SortOrder::Asc,
-    )?;
+async fn list(State(store): State<Store>, staff: Supervisor, mut params: Params) -> Result<Page<Department>, ApiError> {
+    let sort = params.sort(DepartmentSort::Name, SortOrder::Asc)?;
     let search = params.text("search", NAME_CHARS_MAX)?;
-    let active = params.parsed::<bool>("active")?;
-    Ok(departments::list(&store, staff.tenant, search, active, sort, params.page()?).await?.into())
+    let active = params.boolean("active")?;
+    Ok(departments::list(&store, staff.tenant, search.as_deref(), active, sort, params.page()?).await?.into())
 }
 
 /// `GET /api/v1/departments/:id`
@@ -188,7 +179,7 @@ async fn list_users(
     State(store): State<Store>,
     staff: Supervisor,
     Ids(id): Ids<DepartmentId>,
-    params: Params,
+    mut params: Params,
 ) -> Result<Page<User>, ApiError> {
     let members = departments::users(&store, staff.tenant, id, params.page()?).await?;
     members.map(Page::from).ok_or_else(ApiError::not_found)
