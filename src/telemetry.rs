@@ -7,8 +7,7 @@ use std::io::IsTerminal;
 use std::panic;
 use std::sync::{Once, OnceLock};
 
-use tracing::level_filters::LevelFilter;
-use tracing::{Metadata, Subscriber};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -18,7 +17,8 @@ pub use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tracing_subscriber::EnvFilter;
 
-/// Filter of logs, in the syntax of `tracing` (`vez=debug,warn`).
+/// Filter of logs, in the syntax of `tracing` (`vez=debug,warn`). Of libraries nothing below `info` is written, whatever it
+/// says.
 pub const LOG_VARIABLE: &str = "VEZ_LOG";
 
 /// What is logged unless the variable says otherwise: our own progress, others' troubles.
@@ -66,12 +66,11 @@ fn env_filter(filter: &str) -> EnvFilter {
     EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT))
 }
 
-/// Libraries that write down at their lowest levels what passes through them: frames, mails, statements with their
-/// values, heads of requests. However curious the operator is, tokens and what people typed stay out of the logs.
-const TALKATIVE: [(&str, LevelFilter); 0] = [];
-
+/// Libraries write down at their lower levels what passes through them: heads of requests with the tokens in them, frames,
+/// mails. However curious the operator is, none of that is written; of our own code everything may be.
 fn may_be_written(of: &Metadata<'_>) -> bool {
-    TALKATIVE.iter().all(|(library, least)| of.level() <= least || !of.target().starts_with(library))
+    let ours = of.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
+    ours || *of.level() <= Level::INFO
 }
 
 /// The recorder of all metrics; its `render()` is what `/metrics` answers. Every call returns the same one.

@@ -4,6 +4,7 @@
 
 mod api;
 mod harness;
+mod logs;
 mod people;
 mod persistence;
 mod record;

@@ -31,11 +31,14 @@ impl World {
         let user = company.agent("Agent", &[department]).await.id;
         let joined = app.client().join(&token, "Maria").await.expect(200);
         let sector = owner.client.post("/api/v1/sectors", json!({"name": "Sales"})).await.expect(201);
+        let call = joined.data("call_id");
+        let upload = super::call_files::attach(&owner.client, call, "note.txt", "text/plain", b"a note").await.expect(201);
         let ids = BTreeMap::from([
             ("departments", department.to_string()),
             ("access-links", link.to_string()),
             ("users", user.to_string()),
-            ("calls", joined.data("call_id").to_owned()),
+            ("calls", call.to_owned()),
+            ("uploads", upload.id().to_owned()),
             ("sectors", sector.id().to_owned()),
         ]);
         Self { ids, owner, customer_token: joined.data("websocket_token").to_owned() }
