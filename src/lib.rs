@@ -18,6 +18,8 @@ pub mod live;
 
 pub mod auth;
 
+pub mod mail;
+
 pub mod store;
 
 pub mod files;

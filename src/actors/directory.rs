@@ -17,6 +17,7 @@ use super::numbers::Numbers;
 use super::persistence::Persistence;
 use super::queue::QueueMsg;
 use super::tenant::{self, TenantActor, TenantMsg};
+use super::webhooks::LookUp;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::department::Settings;
 use crate::domain::ids::{DepartmentId, IdSource, TenantId};
@@ -48,6 +49,8 @@ pub type BeforeCommand = Arc<dyn Fn(&Command) + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Probes {
     pub before_command: Option<BeforeCommand>,
+    /// How webhooks look names up.
+    pub look_up: Option<LookUp>,
 }
 
 /// What the actors are built from.

@@ -11,13 +11,15 @@ use super::load;
 use super::queue::QueueMsg;
 use super::tenant::{Decision, TenantMsg};
 pub use super::wire::{
-    CustomerState, DashboardState, Figures, NotificationState, Parties, PresenceState, QueueState, WaitingCall,
+    AppointmentReminder, CustomerState, DashboardState, Figures, Notice, NotificationState, Parties, PresenceState,
+    QueueState, WaitingCall,
 };
 use crate::domain::agent::Intent;
 use crate::domain::call::{CallView, Caller, EndReason, Status};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, DeviceId, GrantId, LinkId, TenantId, UserId};
-pub use crate::queue::command::Party;
+use crate::live::topic::Topic;
+pub use crate::queue::command::{LinkUses, Party};
 pub use crate::queue::rejection::Rejection;
 pub use crate::queue::wait::Estimate;
 use crate::queue::{self, Command, Reply};
@@ -31,7 +33,8 @@ const PENDING_WRITES_MAX: usize = 100_000;
 #[derive(Clone, Debug)]
 pub struct NewCall {
     pub link_id: Option<LinkId>,
-    pub single_use: bool,
+    /// How often the link may be used, when not for ever.
+    pub link_uses: Option<LinkUses>,
     pub caller: Caller,
     pub priority: u8,
     pub requirements: Vec<String>,
@@ -85,7 +88,7 @@ impl Queues {
             id: shared.ids.next(shared.clock.now()),
             number,
             link_id: new.link_id,
-            single_use: new.single_use,
+            link_uses: new.link_uses,
             caller: Arc::new(new.caller),
             priority: new.priority,
             requirements: requirements.into(),
@@ -175,6 +178,21 @@ impl Queues {
         let state: Option<NotificationState> =
             self.ask_tenant(&entered, |reply| TenantMsg::Notification { user, reply }).await?;
         state.ok_or(CallError::NotFound)
+    }
+
+    /// Pushes notices that were committed for a user to his sockets. Nobody hears them who is not there: he finds what was
+    /// kept when he comes.
+    pub async fn notify(&self, tenant: TenantId, user: UserId, notices: Vec<Notice>) {
+        if notices.is_empty() || self.system.shared().hub.devices(tenant, Topic::Notification(user)).is_empty() {
+            return;
+        }
+        let told = match self.system.enter(tenant).await {
+            Ok(entered) => self.tell_tenant(&entered, TenantMsg::Notices { user, notices }),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            tracing::debug!(%tenant, %user, ?error, "a notice was not pushed");
+        }
     }
 
     /// A device of the agent is gone.

@@ -16,10 +16,12 @@ use tokio::sync::oneshot;
 use super::health::StorageHealth;
 use super::queue::QueueMsg;
 use super::tenant::TenantMsg;
+use crate::domain::call::{CallSnapshot, Status};
 use crate::domain::clock::Clock;
 use crate::domain::ids::{IdSource, TenantId};
 use crate::domain::record::Entry;
 use crate::store::record::RecordWriter;
+use crate::store::Bells;
 
 /// Writes in one transaction: beyond it the gain per row is small and the wait of the first one grows.
 const BATCH_MAX: usize = 512;
@@ -113,11 +115,18 @@ impl Persistence {
         clock: Clock,
         ids: IdSource,
         health: StorageHealth,
+        bells: Bells,
     ) -> Result<Self, ractor::SpawnErr> {
         let pending = Arc::new(AtomicUsize::new(0));
         let mut shards = Vec::with_capacity(writers.len());
         for (index, writer) in writers.into_iter().enumerate() {
-            let shard = Shard { index: index as u32, clock: clock.clone(), ids: ids.clone(), health: health.clone() };
+            let shard = Shard {
+                index: index as u32,
+                clock: clock.clone(),
+                ids: ids.clone(),
+                health: health.clone(),
+                bells: bells.clone(),
+            };
             let (actor, _) = Actor::spawn(None, shard, (writer, pending.clone())).await?;
             shards.push(actor);
         }
@@ -183,6 +192,7 @@ struct Shard {
     clock: Clock,
     ids: IdSource,
     health: StorageHealth,
+    bells: Bells,
 }
 
 struct State {
@@ -307,6 +317,13 @@ impl Shard {
         state.count.fetch_sub(finished.writes.len(), Ordering::Relaxed);
         let mut through: BTreeMap<ractor::ActorId, (Owner, u64)> = BTreeMap::new();
         let mut refused: BTreeMap<ractor::ActorId, Owner> = BTreeMap::new();
+        if finished.writes.iter().any(|write| !write.entry.told.is_empty()) {
+            self.bells.webhooks.wake();
+        }
+        let may_meet = |call: &CallSnapshot| call.link_id.is_some() && call.status() == Status::Completed;
+        if finished.writes.iter().any(|write| write.entry.call.as_ref().is_some_and(|call| may_meet(call))) {
+            self.bells.appointments.ring();
+        }
         for write in finished.writes {
             if finished.refused.contains(&write.tenant) {
                 refused.insert(write.owner.id(), write.owner);

@@ -10,17 +10,23 @@ mod auth;
 mod database;
 mod files;
 mod limits;
+mod mail;
 mod queue;
 mod secret;
 mod server;
+mod turn;
+mod webhooks;
 
 pub use auth::Auth;
 pub use database::Database;
 pub use files::Files;
 pub use limits::Limits;
+pub use mail::Mail;
 pub use queue::QueueDefaults;
 pub use secret::Secret;
 pub use server::Server;
+pub use turn::Turn;
+pub use webhooks::Webhooks;
 
 /// All settings of one server process.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
@@ -43,6 +49,15 @@ pub struct Config {
     /// The times of the queue; some of them a department may override.
     #[command(flatten)]
     pub queue: QueueDefaults,
+    /// How mails leave, and when reminders are given.
+    #[command(flatten)]
+    pub mail: Mail,
+    /// Calls to companies' own systems.
+    #[command(flatten)]
+    pub webhooks: Webhooks,
+    /// Servers for the media of calls.
+    #[command(flatten)]
+    pub turn: Turn,
 }
 
 /// Reads a switch the way people write one.

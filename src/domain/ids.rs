@@ -69,6 +69,12 @@ id! {
     CustomerId,
     /// An access link.
     LinkId,
+    /// A call agreed for a certain time.
+    AppointmentId,
+    /// A notice to a member of staff.
+    NotificationId,
+    /// A tag of calls.
+    TagId,
     /// A group of departments.
     SectorId,
     /// A login's family of refresh tokens; its sockets close with it.

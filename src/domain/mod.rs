@@ -13,11 +13,15 @@
 //! | the record | what Postgres has committed |
 
 pub mod agent;
+pub mod appointment;
 pub mod call;
 pub mod clock;
 pub mod department;
 pub mod ids;
+pub mod locale;
+pub mod network;
 pub mod record;
 pub mod role;
 pub mod rules;
+pub mod webhook;
 pub mod words;

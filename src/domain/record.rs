@@ -9,6 +9,7 @@ use super::agent::AgentSnapshot;
 use super::call::CallSnapshot;
 use super::clock::Timestamp;
 use super::ids::{CallId, DepartmentId, LinkId, UserId};
+use super::webhook::Told;
 
 /// One change: the newest form of what it touched, and the facts that tell of it.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +19,10 @@ pub struct Entry {
     pub events: Vec<RecordEvent>,
     /// The join also makes the customer's row, unless it is there.
     pub new_customer: bool,
-    /// A single-use link this join uses up.
+    /// The link this join takes a use of, when its uses are counted.
     pub used_link: Option<LinkId>,
+    /// What webhooks are to be told of it; empty for companies without any.
+    pub told: Vec<Told>,
 }
 
 /// A fact of the record: ids, times and reasons only. No names, contacts or typed text.

@@ -4,7 +4,8 @@
 //! | file | owns |
 //! |---|---|
 //! | `state` | what every route may reach |
-//! | `caller` | who sends the request, and the least role a route takes |
+//! | `caller`, `token_memory` | who sends the request, and the least role a route takes |
+//! | `logins` | what a login is, from its account to its end |
 //! | `input` | bodies, query and path parameters |
 //! | `idempotency` | answers given again |
 //! | `openapi` | the description of the API |
@@ -13,6 +14,8 @@
 //! | `lookups` | small memories of links and of calls' tenants |
 //! | `receiving`, `sending` | files in and out |
 //! | `rate_limit`, `request_log`, `security_headers` | what surrounds every route |
+//! | `rate_limit`, `request_log` | what surrounds every route |
+//! | `pages` | the few pages this server shows itself |
 //! | `routes/*` | one resource each |
 
 use axum::Router;
@@ -32,8 +35,10 @@ pub mod envelope;
 pub mod error;
 pub mod idempotency;
 pub mod input;
+pub mod logins;
 pub mod lookups;
 pub mod openapi;
+pub mod pages;
 pub mod public_url;
 pub mod rate_limit;
 pub mod receiving;
@@ -42,6 +47,7 @@ pub mod routes;
 pub mod security_headers;
 pub mod sending;
 pub mod state;
+mod token_memory;
 
 pub use state::{AppState, Readiness};
 
@@ -68,21 +74,35 @@ pub fn router(state: AppState, others: Router<AppState>) -> Result<Router, Strin
 /// Every route of the API, with its description.
 pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
     let staff = OpenApiRouter::new()
-        .merge(routes::audit::routes())
+        .merge(routes::appointments::routes())
         .merge(routes::recordings::routes())
-        .merge(routes::sectors::routes())
         .merge(routes::transcripts::routes())
         .merge(routes::uploads::routes())
+        .merge(routes::notifications::routes())
+        .merge(routes::api_tokens::routes())
+        .merge(routes::audit::routes())
+        .merge(routes::second_factor::routes())
+        .merge(routes::sectors::routes())
+        .merge(routes::webhooks::routes())
+        .merge(routes::webhook_deliveries::routes())
+        .merge(routes::customers::routes())
+        .merge(routes::access_links::routes())
+        .merge(routes::tags::routes())
+        .merge(routes::call_tags::routes())
         .nest("/api/v1/users", routes::users::routes().into())
         .nest("/api/v1/departments", routes::departments::routes().into())
-        .nest("/api/v1/access-links", routes::access_links::routes().into())
         .nest("/api/v1/calls", routes::calls::routes().into())
         .route_layer(from_fn_with_state(state.clone(), idempotency::read_key));
     let auth = OpenApiRouter::new()
-        .nest("/api/auth", routes::auth::routes().into())
+        .merge(routes::auth::routes())
+        .merge(routes::second_factor::login_routes())
+        .merge(routes::password_reset::routes())
         .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_auth));
     let public = OpenApiRouter::new()
-        .nest("/api/v1/call", routes::public_call::routes().merge(routes::call_status::routes()).into())
+        .merge(routes::appointment_page::routes())
+        .merge(routes::public_call::routes())
+        .merge(routes::call_status::routes())
+        .merge(routes::turn::routes())
         .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_public));
     OpenApiRouter::with_openapi(openapi::skeleton()).merge(staff).merge(auth).merge(public)
 }
@@ -150,10 +170,10 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::auth::Tokens;
+    use crate::auth::{Revocations, Tokens};
     use crate::config::{Limits, Server};
     use crate::domain::clock::Timestamp;
-    use crate::http::caller::Supervisor;
+    use crate::http::caller::{Callers, Supervisor};
     use crate::http::envelope::Data;
     use crate::http::error::ApiError;
     use crate::http::input::{Body, Fields, Ids, Input};
@@ -163,7 +183,7 @@ mod tests {
         clock: Clock,
         ids: IdSource,
         limits: RateLimits,
-        tokens: Tokens,
+        callers: Callers,
     }
 
     struct Name(String);
@@ -178,7 +198,11 @@ mod tests {
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
         let parts = Parts {
             limits: RateLimits::new(&Limits::default(), &Server::default(), clock.clone()).unwrap(),
-            tokens: Tokens::new(b"a secret of some length for tests", clock.clone()),
+            callers: Callers::new(
+                Tokens::new(b"a secret of some length for tests", clock.clone()),
+                Revocations::new(clock.clone(), 900),
+                None,
+            ),
             ids: IdSource::seeded(1),
             clock,
         };

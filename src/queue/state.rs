@@ -173,11 +173,11 @@ impl Call {
     }
 }
 
-/// Remembers the last things for [`RECENT_SECONDS`], at most [`RECENT_MAX`].
+/// Remembers the last things for [`RECENT_SECONDS`] since each was noted last, at most [`RECENT_MAX`].
 #[derive(Clone, Debug)]
 pub(super) struct Recent<K, V> {
     order: VecDeque<(Timestamp, K)>,
-    values: HashMap<K, V>,
+    values: HashMap<K, (Timestamp, V)>,
 }
 
 impl<K: Copy + Eq + std::hash::Hash, V> Recent<K, V> {
@@ -186,14 +186,13 @@ impl<K: Copy + Eq + std::hash::Hash, V> Recent<K, V> {
     }
 
     pub fn note(&mut self, now: Timestamp, key: K, value: V) {
-        if self.values.insert(key, value).is_none() {
-            self.order.push_back((now, key));
-        }
+        self.values.insert(key, (now, value));
+        self.order.push_back((now, key));
         self.forget(now);
     }
 
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.values.get(key)
+        self.values.get(key).map(|(_, value)| value)
     }
 
     fn forget(&mut self, now: Timestamp) {
@@ -202,7 +201,10 @@ impl<K: Copy + Eq + std::hash::Hash, V> Recent<K, V> {
                 break;
             }
             self.order.pop_front();
-            self.values.remove(&key);
+            // Noted again since: that note is further back in the order.
+            if self.values.get(&key).is_some_and(|(noted, _)| *noted == at) {
+                self.values.remove(&key);
+            }
         }
     }
 }
@@ -232,6 +234,8 @@ pub struct Queue {
     pub(super) ended: Recent<CallId, (Arc<CallSnapshot>, Option<UserId>)>,
     /// Links cancelled lately: a join that was on its way meanwhile comes too late.
     pub(super) cancelled_links: Recent<LinkId, ()>,
+    /// How often links with a bound were used when they were used last, joins counted that nobody can have read yet.
+    pub(super) used_links: Recent<LinkId, u32>,
     pub(super) outcomes: Recent<GrantId, (UserId, OfferOutcome, Option<WithdrawReason>)>,
     pub(super) demand_version: u64,
     pub(super) grants_seen: u64,
@@ -261,6 +265,7 @@ impl Queue {
             join_keys: HashMap::new(),
             ended: Recent::new(),
             cancelled_links: Recent::new(),
+            used_links: Recent::new(),
             outcomes: Recent::new(),
             demand_version: 0,
             grants_seen: 0,

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `embedded` | the private Postgres process |
 //! | `connect` | pools, roles, the tenant's transaction |
+//! | `bells` | who is woken by a commit |
 //! | `error` | what may go wrong, by SQLSTATE |
 //! | `page` | pages and sorting of lists |
 //! | `migrate` | migrations and roles |
@@ -18,9 +19,20 @@
 //! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod appointment_changes;
+pub mod appointment_followers;
+pub mod appointment_news;
+pub mod appointments;
 pub mod audit;
+mod bells;
+pub mod call_tags;
+pub mod api_tokens;
+pub mod audit;
+mod bells;
 pub mod calls;
 mod connect;
+pub mod customer_erasure;
+pub mod customer_merges;
 pub mod customers;
 pub mod departments;
 pub mod embedded;
@@ -28,30 +40,37 @@ mod error;
 pub mod events;
 pub mod idempotency;
 pub mod links;
+pub mod mails;
 mod members;
 mod migrate;
 pub mod notifications;
 pub mod numbers;
 pub mod ownership;
 mod page;
+pub mod password_resets;
 mod ratings;
 pub mod recordings;
 pub mod record;
 mod record_columns;
 pub mod restore;
 mod restore_rows;
+pub mod second_factors;
 pub mod sectors;
 pub mod sessions;
+pub mod tags;
 pub mod tenants;
 pub mod transcripts;
 pub mod unfinished_files;
 pub mod uploads;
+mod turns;
 pub mod users;
+pub mod webhooks;
 mod work;
 
 /// How to reach a Postgres; whoever starts the server passes it on unread.
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
+pub use bells::{Bell, Bells};
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use migrate::migrate;

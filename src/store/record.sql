@@ -57,7 +57,7 @@ written_calls AS (
         connected = excluded.connected, updated_at = excluded.updated_at, version = excluded.version,
         epoch = excluded.epoch
     WHERE stored.version < excluded.version
-    RETURNING 1
+    RETURNING tenant_id, id, link_id, status, completed_at
 ),
 written_agents AS (
     INSERT INTO agents AS stored (
@@ -95,11 +95,54 @@ written_customers AS (
     FROM unnest($61::uuid[], $62::uuid[], $63::text[], $64::text[], $65::text[], $66::timestamptz[])
         AS c (tenant_id, id, name, email, phone, at)
     ON CONFLICT (tenant_id, id) DO NOTHING
+    RETURNING tenant_id, id
 ),
 used_links AS (
-    UPDATE access_links AS link SET used_at = used.at, call_id = used.call_id
-    FROM unnest($67::uuid[], $68::uuid[], $69::timestamptz[], $70::uuid[]) AS used (tenant_id, id, at, call_id)
+    -- A batch may hold several joins through one link. The queue has seen to it that there are not too many.
+    UPDATE access_links AS link SET
+        use_count = link.use_count + used.uses,
+        used_at = CASE WHEN link.use_count + used.uses >= link.max_uses THEN used.at END,
+        call_id = CASE WHEN link.max_uses = 1 THEN used.call_id END
+    FROM (
+        SELECT tenant_id, id, count(*)::integer AS uses, max(at) AS at, (array_agg(call_id))[1] AS call_id
+        FROM unnest($67::uuid[], $68::uuid[], $69::timestamptz[], $70::uuid[]) AS u (tenant_id, id, at, call_id)
+        GROUP BY tenant_id, id
+    ) AS used
     WHERE link.tenant_id = used.tenant_id AND link.id = used.id AND link.used_at IS NULL
+),
+-- The outbox of webhooks; its arrays are empty for companies without any. Every join says that it made a customer, and only
+-- the row that was not there yet is told of.
+news AS MATERIALIZED (
+    SELECT n.*, gen_random_uuid() AS id
+    FROM unnest($74::uuid[], $75::text[], $76::uuid[], $77::timestamptz[], $78::text[])
+        WITH ORDINALITY AS n (tenant_id, event, subject_id, at, data, place)
+    WHERE EXISTS (
+            SELECT FROM webhooks WHERE webhooks.tenant_id = n.tenant_id AND active AND n.event = ANY (webhooks.events)
+        )
+        AND (n.event <> 'customer.created' OR EXISTS (
+            SELECT FROM written_customers AS made WHERE made.tenant_id = n.tenant_id AND made.id = n.subject_id
+        ))
+),
+told AS (
+    INSERT INTO webhook_events (tenant_id, id, event, subject_id, at, data)
+    SELECT tenant_id, id, event, subject_id, at, data::json FROM news ORDER BY place
+    RETURNING tenant_id, id, seq, event, subject_id, at
+),
+due_deliveries AS (
+    INSERT INTO webhook_deliveries (tenant_id, webhook_id, event_id, seq, event, subject_id, due_at, inserted_at)
+    SELECT told.tenant_id, webhooks.id, told.id, told.seq, told.event, told.subject_id, told.at, told.at
+    FROM told JOIN webhooks ON webhooks.tenant_id = told.tenant_id AND active AND told.event = ANY (webhooks.events)
+),
+-- A completed call that was joined by an appointment's link: whoever follows appointments completes it. Nothing is locked here
+-- that staff may be editing. A call that ended more than an hour before its time was another one.
+met_appointments AS (
+    INSERT INTO appointment_calls (tenant_id, appointment_id, call_id)
+    SELECT call.tenant_id, appointment.id, call.id
+    FROM written_calls AS call
+    JOIN appointments AS appointment ON appointment.tenant_id = call.tenant_id AND appointment.link_id = call.link_id
+    WHERE call.status = 'completed' AND appointment.status IN ('scheduled', 'confirmed')
+      AND call.completed_at >= appointment.scheduled_at - interval '1 hour'
+    ON CONFLICT DO NOTHING
 ),
 marked AS (
     UPDATE writer_marks SET batch_id = $3, epoch = $1 WHERE shard = $2

@@ -5,8 +5,10 @@
 mod api;
 mod harness;
 mod logs;
+mod mail;
 mod people;
 mod persistence;
 mod record;
 mod scenarios;
+mod webhooks;
 mod ws;

@@ -3,6 +3,7 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 use vez::store::links::{self, NewLink};
+use vez::store::tags::{self, NewTag};
 use vez::store::{Store, StoreError, calls, departments, migrate, tenants, users};
 
 use crate::scratch;
@@ -142,23 +143,39 @@ async fn a_login_that_is_no_superuser_serves_as_well() {
 }
 
 /// A world with a row in every table.
+/// One row in each table that `full_world` reaches by no function of the store; `$1` is the tenant, `$2` any id.
+const OTHER_ROWS: [&str; 7] = [
+    "INSERT INTO sectors (tenant_id, id, name, inserted_at, updated_at) VALUES ($1, $2, 'Sales', now(), now())",
+    "INSERT INTO audit (tenant_id, at, user_id, request_id, action, object, object_id)
+     VALUES ($1, now(), $2, '', 'created', 'sector', $2)",
+    "INSERT INTO idempotency_keys (tenant_id, user_id, key, fingerprint, status, answer, inserted_at)
+     VALUES ($1, $2, 'key', '', 201, '', now())",
+    "INSERT INTO webhooks (tenant_id, id, url, events, secret, inserted_at, updated_at)
+     VALUES ($1, $2, 'https://hooks.example.com/', '{call.created}', '', now(), now())",
+    "INSERT INTO webhook_events (tenant_id, id, event, subject_id, at, data)
+     VALUES ($1, $2, 'call.created', $2, now(), '{}')",
+    "INSERT INTO webhook_deliveries (tenant_id, webhook_id, event_id, seq, event, subject_id, due_at, inserted_at)
+     VALUES ($1, $2, $2, 1, 'call.created', $2, now(), now())",
+    "INSERT INTO webhook_attempts (tenant_id, delivery_id, number, at, duration_ms, url, request_headers)
+     VALUES ($1, $2, 1, now(), 1, '', '{}')",
+];
+
 async fn full_world(store: &Store, options: &sqlx::postgres::PgConnectOptions, slug: &str) -> World {
     use std::sync::Arc;
     let world = World::new(store, slug).await;
     let (tenant, now) = (world.tenant, world.now);
+    let mut work = store.work(tenant, now, None).await.unwrap();
+    let tag = NewTag { id: world.ids.next(now), name: "vip".into(), color: "#6b7280".into(), parent_id: None };
+    let tag = tags::create(&mut work, tag).await.unwrap().unwrap();
+    // A call joined through it gets its tag and fields.
     let link = NewLink {
-        id: world.ids.next(now),
-        token: format!("token-{slug}"),
-        department_id: world.department,
-        customer_name: None,
-        customer_email: None,
-        customer_phone: None,
-        expires_at: None,
-        single_use: true,
-        priority: 0,
-        required_skills: Vec::new(),
+        max_uses: Some(1),
+        tag_ids: vec![tag.id],
+        custom_fields: [("order".to_owned(), "7".to_owned())].into(),
+        ..NewLink::new(world.ids.next(now), format!("token-{slug}"), world.department)
     };
-    links::create(store, tenant, link, now).await.unwrap().unwrap();
+    let link = links::create(&mut work, &[link]).await.unwrap().pop().unwrap();
+    work.commit().await.unwrap();
     let session = world.ids.next(now);
     let expires = now.plus_seconds(60);
     vez::store::sessions::create(store, tenant, world.user, session, &format!("hash-{slug}"), expires, now)
@@ -172,13 +189,16 @@ async fn full_world(store: &Store, options: &sqlx::postgres::PgConnectOptions, s
         inserted_at: now,
     };
     assert!(vez::store::notifications::create(store, tenant, world.user, &notice).await.unwrap());
-    let call = world.call(1);
+    let call = world.next(&world.call(1), |call| call.link_id = Some(link.id));
     let mut batch = world.batch_of(&call);
     let part = batch.tenants.get_mut(&tenant).unwrap();
     part.agents.push(Arc::new(world.agent(1)));
     part.new_customers.push(call.caller.clone());
     writer(store, options).await.commit(batch_id(), &batch).await.unwrap();
     assert!(calls::add_message(store, tenant, call.id, calls::Sender::Customer, "oi", now).await.unwrap());
+    for statement in OTHER_ROWS {
+        sqlx::query(statement).bind(tenant.0).bind(world.ids.uuid(now)).execute(store.system()).await.unwrap();
+    }
     world
 }
 

@@ -27,8 +27,7 @@ pub struct Fields {
 impl Fields {
     /// The fields that `T` takes.
     pub fn of<T: Input>() -> Vec<notes::Note> {
-        let mut fields =
-            Fields { object: Map::new(), errors: FieldErrors::default(), notes: Some(Notes::default()) };
+        let mut fields = Fields { object: Map::new(), errors: FieldErrors::default(), notes: Some(Notes::default()) };
         let _ = T::read(&mut fields);
         fields.notes.map(Notes::into_inner).unwrap_or_default()
     }
@@ -42,6 +41,16 @@ impl Fields {
     /// Notes a fault that only the route can see.
     pub fn fault(&mut self, field: &'static str, fault: impl Into<Text>) {
         self.errors.add(field, fault);
+    }
+
+    /// Whether a field is at fault already.
+    pub fn has_fault(&self, field: &str) -> bool {
+        self.errors.has(field)
+    }
+
+    /// Whether nothing was found wrong so far.
+    pub fn faultless(&self) -> bool {
+        self.errors.is_empty()
     }
 
     /// A text of at most `chars_max` characters, trimmed; absent, null and blank are `None`.
@@ -60,6 +69,16 @@ impl Fields {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// As `text`, of at least so many characters.
+    pub fn long_text(&mut self, field: &'static str, chars: RangeInclusive<usize>) -> Option<String> {
+        self.note(field, false, || notes::text(false, *chars.end()).min_length(Some(*chars.start())));
+        let text = self.text(field, *chars.end())?;
+        if text.chars().count() < *chars.start() {
+            self.fault(field, format!("should be at least {} character(s)", chars.start()));
+        }
+        Some(text)
+    }
+
     /// As `text`, and it must be there. The empty text returned when it is not is never used.
     pub fn required_text(&mut self, field: &'static str, chars_max: usize) -> String {
         self.note(field, true, || notes::text(true, chars_max));
@@ -73,7 +92,9 @@ impl Fields {
 
     /// A text taken as it is, untrimmed: a password.
     pub fn required_secret(&mut self, field: &'static str, chars_max: usize) -> String {
-        self.note(field, true, || notes::text(true, chars_max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password))));
+        self.note(field, true, || {
+            notes::text(true, chars_max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        });
         match self.present(field) {
             Some(Value::String(text)) if !text.is_empty() => match text_fault(&text, chars_max) {
                 None => return text,
@@ -83,6 +104,22 @@ impl Fields {
             Some(_) => self.fault(field, "is invalid"),
         }
         String::new()
+    }
+
+    /// As `required_secret`, and it may be absent.
+    pub fn secret(&mut self, field: &'static str, chars_max: usize) -> Option<String> {
+        self.note(field, false, || {
+            notes::text(false, chars_max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        });
+        match self.present(field)? {
+            Value::String(text) if text.is_empty() => {}
+            Value::String(text) => match text_fault(&text, chars_max) {
+                None => return Some(text),
+                Some(fault) => self.fault(field, fault),
+            },
+            _ => self.fault(field, "is invalid"),
+        }
+        None
     }
 
     /// An email address: something before and after one `@`, no blanks. The mail itself is the real test.

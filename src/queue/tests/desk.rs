@@ -8,6 +8,7 @@ use crate::domain::call::{CallSnapshot, Caller, EndReason, Phase, Rank};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::Settings;
 use crate::domain::ids::{CallId, GrantId, PickId, UserId};
+use crate::queue::command::LinkUses;
 use crate::queue::event::{Said, Settled};
 use crate::queue::exchange::{Grant, Return, RevokeReason, Staff, ToQueue, ToRoster};
 use crate::queue::restore::Restored;
@@ -191,7 +192,8 @@ impl Desk {
             id: call,
             number: self.number,
             link_id: Some(id("link")),
-            single_use: false,
+            // Two uses in all; "used 1" is what the record says at the time.
+            link_uses: after(words, "used").map(|used| LinkUses { max: 2, used: used.parse().unwrap() }),
             caller: Arc::new(Caller {
                 customer_id: id(name),
                 name: Arc::from(name),

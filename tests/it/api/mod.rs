@@ -1,17 +1,22 @@
 //! The REST API, one file for each resource, named as in its URLs; then what holds for all of them.
 
 mod access_links;
+mod api_tokens;
 mod audit;
 mod auth;
 mod bad_input;
 pub mod call_files;
+mod call_tags;
 mod calls;
+mod customers;
 mod departments;
 mod every_route;
 mod health;
 mod idempotency;
+mod links_in_bulk;
 mod openapi;
 mod origins;
+mod password_reset;
 mod public_call;
 mod rate_limits;
 mod recordings;
@@ -20,6 +25,12 @@ mod security_headers;
 mod tenancy;
 mod transcripts;
 mod uploads;
+mod second_factor;
+mod sectors;
+mod seeds;
+mod tags;
+mod tenancy;
+mod turn_credentials;
 mod users_me;
 mod world;
 

@@ -12,7 +12,8 @@ use vez::store::departments::{self, Department, DepartmentChange};
 use vez::store::links::{self, NewLink};
 use vez::store::tenants::{self, NewTenant, Plan};
 use vez::store::users::{self, NewUser};
-use vez::store::{Store, sessions};
+use vez::store::Store;
+use vez::store::sessions::{self, NewSession};
 
 use super::TestApp;
 use super::client::Client;
@@ -144,7 +145,8 @@ impl Company<'_> {
         let tokens = self.app.app.tokens();
         let (refresh, expires_at) = tokens.issue_refresh(&bearer, self.app.ids().uuid(now)).unwrap();
         let hash = sha256_hex(&[refresh.as_bytes()]);
-        sessions::create(self.store(), self.tenant, user, session, &hash, expires_at, now).await.unwrap();
+        let new = NewSession { user, session, token_hash: &hash, expires_at, password_hash: None };
+        assert!(sessions::create(self.store(), self.tenant, new, now).await.unwrap());
         (tokens.issue_access(&bearer).unwrap(), session)
     }
 
@@ -156,21 +158,12 @@ impl Company<'_> {
     /// A link with wishes; gives its id and token.
     pub async fn link_with(&self, department: DepartmentId, change: impl FnOnce(&mut NewLink)) -> (LinkId, String) {
         let now = self.app.now();
-        let mut new = NewLink {
-            id: self.app.ids().next(now),
-            token: self.app.ids().secret(16),
-            department_id: department,
-            customer_name: None,
-            customer_email: None,
-            customer_phone: None,
-            expires_at: None,
-            single_use: false,
-            priority: 0,
-            required_skills: Vec::new(),
-        };
+        let mut new = NewLink::new(self.app.ids().next(now), self.app.ids().secret(16), department);
         change(&mut new);
         let (id, token) = (new.id, new.token.clone());
-        links::create(self.store(), self.tenant, new, now).await.unwrap().unwrap();
+        let mut work = self.store().work(self.tenant, now, None).await.unwrap();
+        links::create(&mut work, &[new]).await.unwrap();
+        work.commit().await.unwrap();
         (id, token)
     }
 
