@@ -103,8 +103,6 @@ impl App {
     /// Starts everything; returns once it listens and every open call stands in its queue again.
     pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Self> {
         let Parts { listener, clock, ids, probes, routes } = parts;
-        // Every client that speaks TLS takes this one. In tests an earlier server of the process has done it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         // One cryptography for all TLS of this process; whoever installed one before us has ours already.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let metrics = telemetry::metrics();
