@@ -80,7 +80,6 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::uploads::routes())
         .merge(routes::notifications::routes())
         .merge(routes::api_tokens::routes())
-        .merge(routes::audit::routes())
         .merge(routes::second_factor::routes())
         .merge(routes::sectors::routes())
         .merge(routes::webhooks::routes())

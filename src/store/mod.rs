@@ -19,6 +19,7 @@
 //! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod api_tokens;
 pub mod appointment_changes;
 pub mod appointment_followers;
 pub mod appointment_news;
@@ -26,9 +27,6 @@ pub mod appointments;
 pub mod audit;
 mod bells;
 pub mod call_tags;
-pub mod api_tokens;
-pub mod audit;
-mod bells;
 pub mod calls;
 mod connect;
 pub mod customer_erasure;

@@ -9,7 +9,7 @@ use crate::domain::ids::{AppointmentId, CustomerId, DepartmentId, TenantId, User
 use crate::domain::locale::Locale;
 use crate::http::error::ApiError;
 use crate::http::input::{
-    DayOrTime, Fields, Input, NAME_CHARS_MAX, PHONE_CHARS_MAX, Params, QueryInput, TEXT_CHARS_MAX,
+    DayOrTime, Fields, Input, NAME_CHARS_MAX, PHONE_CHARS_MAX, Params, QueryInput, TEXT_CHARS_MAX, described_bodies,
 };
 use crate::store::appointment_changes::AppointmentChange;
 use crate::store::appointments::{Appointment, AppointmentFilter, AppointmentSort};
@@ -17,14 +17,14 @@ use crate::store::{self, Sort, SortOrder, Store, tenants};
 
 /// Voki's appointment object, ours after it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Seen {
+pub struct ShownAppointment {
     #[serde(flatten)]
     pub appointment: Appointment,
     /// The page the customer joins the call by.
     pub join_url: String,
 }
 
-impl From<Appointment> for Seen {
+impl From<Appointment> for ShownAppointment {
     fn from(appointment: Appointment) -> Self {
         Self { join_url: appointment.join_url(), appointment }
     }
@@ -185,3 +185,5 @@ impl Input for CancelAppointment {
         Self { reason: fields.text("reason", TEXT_CHARS_MAX) }
     }
 }
+
+described_bodies!(CreateAppointment, UpdateAppointment, CancelAppointment);

@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::appointment_input::{
-    AppointmentList, CancelAppointment, ConflictQuery, CreateAppointment, Seen, UpdateAppointment,
+    AppointmentList, CancelAppointment, ConflictQuery, CreateAppointment, ShownAppointment, UpdateAppointment,
 };
 use crate::actors::handle::Notice;
 use crate::domain::appointment::AppointmentStatus;
@@ -47,22 +47,22 @@ pub fn routes() -> OpenApiRouter<AppState> {
 pub struct Conflicts {
     pub has_conflicts: bool,
     /// His scheduled and confirmed appointments that overlap, the soonest first, at most 100.
-    pub conflicts: Vec<Seen>,
+    pub conflicts: Vec<ShownAppointment>,
 }
 
 /// List appointments
 ///
 /// `date_from` and `date_to` are of `scheduled_at`; a bare date is the company's whole day, and `date_to` includes it.
 #[utoipa::path(get, path = "/api/v1/appointments", tag = "Appointments", security(("staff" = ["attendant"])),
-    params(Query<AppointmentList>), responses((status = 200, body = Page<Seen>)))]
+    params(Query<AppointmentList>), responses((status = 200, body = Page<ShownAppointment>)))]
 async fn list(
     State(state): State<AppState>,
     staff: Staff,
     Query(query): Query<AppointmentList>,
-) -> Result<Page<Seen>, ApiError> {
+) -> Result<Page<ShownAppointment>, ApiError> {
     let (sort, page) = (query.sort, query.page);
     let filter = query.filter(&state.store, staff.tenant).await?;
-    Ok(appointments::list(&state.store, staff.tenant, &filter, sort, page).await?.map(Seen::from).into())
+    Ok(appointments::list(&state.store, staff.tenant, &filter, sort, page).await?.map(ShownAppointment::from).into())
 }
 
 /// Create an appointment
@@ -72,13 +72,13 @@ async fn list(
 /// mail (if `customer_email` is known) links to confirm, cancel and join, in `locale` or else in the agent's language.
 /// Overlapping another scheduled or confirmed appointment of the agent is 422; one may begin when another ends.
 #[utoipa::path(post, path = "/api/v1/appointments", tag = "Appointments", security(("staff" = ["attendant"])),
-    request_body = Body<CreateAppointment>, responses((status = 201, body = Data<Seen>)))]
+    request_body = CreateAppointment, responses((status = 201, body = Data<ShownAppointment>)))]
 async fn create(
     State(state): State<AppState>,
     staff: Staff,
     base: BaseUrl,
     Body(body): Body<CreateAppointment>,
-) -> Result<Created<Seen>, ApiError> {
+) -> Result<Created<ShownAppointment>, ApiError> {
     // Looked for outside the transaction, as a join does; two at once may make two customers, who can be merged.
     let known = match body.customer_id {
         None => {
@@ -112,7 +112,7 @@ async fn create(
     let appointment = changes::create(&mut work, new).await?.map_err(refused)?;
     followers::plan(&mut work, &appointment, &state.reminder_minutes).await?;
     let told = tell(&mut work, &appointment, News::Created, Some(by), &state.seal, &state.ids).await?;
-    let created = state.created(work, &staff, Seen::from(appointment)).await?;
+    let created = state.created(work, &staff, ShownAppointment::from(appointment)).await?;
     push(&state, staff.tenant, told).await;
     Ok(created)
 }
@@ -163,18 +163,18 @@ async fn check_conflicts(
     let ConflictQuery { user_id, scheduled_at, duration_minutes, exclude_id } = query;
     let until = ends_at(scheduled_at, duration_minutes);
     let found = appointments::conflicts(&state.store, staff.tenant, user_id, scheduled_at, until, exclude_id).await?;
-    let conflicts: Vec<Seen> = found.into_iter().map(Seen::from).collect();
+    let conflicts: Vec<ShownAppointment> = found.into_iter().map(ShownAppointment::from).collect();
     Ok(Data::new(Conflicts { has_conflicts: !conflicts.is_empty(), conflicts }))
 }
 
 /// Show an appointment
 #[utoipa::path(get, path = "/api/v1/appointments/{id}", tag = "Appointments", security(("staff" = ["attendant"])),
-    responses((status = 200, body = Data<Seen>)))]
+    responses((status = 200, body = Data<ShownAppointment>)))]
 async fn show(
     State(state): State<AppState>,
     staff: Staff,
     Ids(id): Ids<AppointmentId>,
-) -> Result<Data<Seen>, ApiError> {
+) -> Result<Data<ShownAppointment>, ApiError> {
     let appointment = appointments::find(&state.store, staff.tenant, id).await?.ok_or_else(ApiError::not_found)?;
     Ok(Data::new(appointment.into()))
 }
@@ -185,13 +185,13 @@ async fn show(
 /// again, moves its reminders, and the customer is told by mail. Time, agent, department and customer of an appointment that
 /// is over are 422 (`appointment_closed`); its texts may still be changed.
 #[utoipa::path(put, path = "/api/v1/appointments/{id}", tag = "Appointments", security(("staff" = ["attendant"])),
-    request_body = Body<UpdateAppointment>, responses((status = 200, body = Data<Seen>)))]
+    request_body = UpdateAppointment, responses((status = 200, body = Data<ShownAppointment>)))]
 async fn update(
     State(state): State<AppState>,
     staff: Staff,
     Ids(id): Ids<AppointmentId>,
     Body(UpdateAppointment(change)): Body<UpdateAppointment>,
-) -> Result<Data<Seen>, ApiError> {
+) -> Result<Data<ShownAppointment>, ApiError> {
     let mut work = state.work(&staff).await?;
     let now = work.now;
     let changed = changes::update(&mut work, id, change).await?.ok_or_else(ApiError::not_found)?.map_err(refused)?;
@@ -212,12 +212,12 @@ async fn update(
 ///
 /// Only a scheduled one; one that is confirmed already stays so. Others are 422 (`appointment_closed`).
 #[utoipa::path(post, path = "/api/v1/appointments/{id}/confirm", tag = "Appointments",
-    security(("staff" = ["attendant"])), responses((status = 200, body = Data<Seen>)))]
+    security(("staff" = ["attendant"])), responses((status = 200, body = Data<ShownAppointment>)))]
 async fn confirm(
     State(state): State<AppState>,
     staff: Staff,
     Ids(id): Ids<AppointmentId>,
-) -> Result<Data<Seen>, ApiError> {
+) -> Result<Data<ShownAppointment>, ApiError> {
     turned(&state, &staff, id, AppointmentStatus::Confirmed, None).await
 }
 
@@ -226,14 +226,14 @@ async fn confirm(
 /// The customer is told by mail, with the reason. Its link leads nowhere any more, and whoever waits through it is sent
 /// away. Again is fine; completed and missed ones are 422 (`appointment_closed`).
 #[utoipa::path(post, path = "/api/v1/appointments/{id}/cancel", tag = "Appointments",
-    security(("staff" = ["attendant"])), request_body = Body<CancelAppointment>,
-    responses((status = 200, body = Data<Seen>)))]
+    security(("staff" = ["attendant"])), request_body = CancelAppointment,
+    responses((status = 200, body = Data<ShownAppointment>)))]
 async fn cancel(
     State(state): State<AppState>,
     staff: Staff,
     Ids(id): Ids<AppointmentId>,
     Body(CancelAppointment { reason }): Body<CancelAppointment>,
-) -> Result<Data<Seen>, ApiError> {
+) -> Result<Data<ShownAppointment>, ApiError> {
     turned(&state, &staff, id, AppointmentStatus::Cancelled, reason).await
 }
 
@@ -242,12 +242,12 @@ async fn cancel(
 /// This happens by itself when the call is completed that the customer joined by the appointment's link. Again is fine;
 /// cancelled and missed ones are 422 (`appointment_closed`).
 #[utoipa::path(post, path = "/api/v1/appointments/{id}/complete", tag = "Appointments",
-    security(("staff" = ["attendant"])), responses((status = 200, body = Data<Seen>)))]
+    security(("staff" = ["attendant"])), responses((status = 200, body = Data<ShownAppointment>)))]
 async fn complete(
     State(state): State<AppState>,
     staff: Staff,
     Ids(id): Ids<AppointmentId>,
-) -> Result<Data<Seen>, ApiError> {
+) -> Result<Data<ShownAppointment>, ApiError> {
     turned(&state, &staff, id, AppointmentStatus::Completed, None).await
 }
 
@@ -255,12 +255,12 @@ async fn complete(
 ///
 /// The customer did not come. Again is fine; cancelled and completed ones are 422 (`appointment_closed`).
 #[utoipa::path(post, path = "/api/v1/appointments/{id}/no-show", tag = "Appointments",
-    security(("staff" = ["attendant"])), responses((status = 200, body = Data<Seen>)))]
+    security(("staff" = ["attendant"])), responses((status = 200, body = Data<ShownAppointment>)))]
 async fn no_show(
     State(state): State<AppState>,
     staff: Staff,
     Ids(id): Ids<AppointmentId>,
-) -> Result<Data<Seen>, ApiError> {
+) -> Result<Data<ShownAppointment>, ApiError> {
     turned(&state, &staff, id, AppointmentStatus::NoShow, None).await
 }
 
@@ -270,7 +270,7 @@ async fn turned(
     id: AppointmentId,
     next: AppointmentStatus,
     reason: Option<String>,
-) -> Result<Data<Seen>, ApiError> {
+) -> Result<Data<ShownAppointment>, ApiError> {
     let work = state.work(staff).await?;
     turn(state, work, id, next, reason, Some(staff.user)).await.map(|appointment| Data::new(appointment.into()))
 }
