@@ -48,6 +48,8 @@ impl World {
             appointment.id().parse().unwrap(),
         );
         let notification = company.notification(owner.id, "Hello").await;
+        let call = joined.data("call_id");
+        let upload = super::call_files::attach(&owner.client, call, "note.txt", "text/plain", b"a note").await.expect(201);
         let listed = owner.client.get(&format!("/api/v1/webhooks/{}/deliveries", webhook.id())).await.expect(200);
         let delivery = listed.body["data"][0]["id"].as_str().unwrap().to_owned();
         let customer = owner.client.post("/api/v1/customers", json!({"name": "Maria"})).await.expect(201);
@@ -62,7 +64,8 @@ impl World {
             ("departments", department.to_string()),
             ("access-links", link.to_string()),
             ("users", user.to_string()),
-            ("calls", joined.data("call_id").to_owned()),
+            ("calls", call.to_owned()),
+            ("uploads", upload.id().to_owned()),
             ("sectors", sector.id().to_owned()),
             ("providers", provider.id().to_owned()),
             ("webhooks", webhook.id().to_owned()),
