@@ -141,7 +141,7 @@ async fn a_token_stops_when_whom_it_acts_for_may_not_any_more() {
     both(200, 401).await;
     role_is(&app, &manager, Role::Manager).await;
     both(200, 200).await;
-    users::set_active(app.app.store(), company.tenant, manager.id, false, app.now()).await.unwrap();
+    company.deactivate(manager.id).await;
     both(401, 401).await;
 }
 

@@ -100,7 +100,7 @@ async fn the_answer_does_not_tell_whether_there_is_an_account() {
     let company = app.company("acme").await;
     let ana = company.user("Ana", Role::Attendant).await;
     let gone = company.user("Gone", Role::Attendant).await;
-    users::set_active(app.app.store(), company.tenant, gone.id, false, app.now()).await.unwrap();
+    company.deactivate(gone.id).await;
     for (email, tenant) in [
         (ana.email.as_str(), "acme"),
         (gone.email.as_str(), "acme"),
