@@ -60,7 +60,6 @@ pub async fn erase(work: &mut Work, customer: CustomerId) -> Result<Erased> {
     empty_calls(work, &ids).await?;
     empty_appointments(work, &ids).await?;
     empty_links(work, &ids).await?;
-    empty_appointments(work, &ids).await?;
     // Those who were merged into him go with him.
     sqlx::query!("DELETE FROM customers WHERE tenant_id = $1 AND id = $2", tenant.0, customer.0)
         .execute(work.tx())
@@ -129,46 +128,6 @@ async fn empty_links(work: &mut Work, ids: &[Uuid]) -> Result<()> {
                    = NULLIF(regexp_replace(k.phone, '\\D', '', 'g'), ''))",
         tenant.0,
         ids
-    )
-    .execute(work.tx())
-    .await?;
-    Ok(())
-}
-
-/// What was to come is cancelled, and no mail to him waits or is remembered.
-async fn empty_appointments(work: &mut Work, ids: &[Uuid]) -> Result<()> {
-    let (tenant, now) = (work.tenant, work.now);
-    sqlx::query!(
-        "DELETE FROM mails USING customers AS k
-         WHERE mails.tenant_id = $1 AND k.tenant_id = $1 AND k.id = ANY ($2) AND lower(mails.recipient) = lower(k.email)",
-        tenant.0,
-        ids
-    )
-    .execute(work.tx())
-    .await?;
-    sqlx::query!(
-        "DELETE FROM appointment_reminders AS reminder USING appointments AS a
-         WHERE reminder.tenant_id = $1 AND a.tenant_id = $1 AND a.id = reminder.appointment_id
-           AND a.customer_id = ANY ($2)",
-        tenant.0,
-        ids
-    )
-    .execute(work.tx())
-    .await?;
-    sqlx::query!(
-        "WITH over AS (
-             UPDATE appointments SET customer_name = '', customer_email = NULL, customer_phone = NULL,
-                 description = NULL, cancellation_reason = NULL, updated_at = $3,
-                 status = CASE WHEN status IN ('scheduled', 'confirmed') THEN 'cancelled' ELSE status END
-             WHERE tenant_id = $1 AND customer_id = ANY ($2)
-             RETURNING link_id
-         )
-         UPDATE access_links AS link SET cancelled_at = COALESCE(link.cancelled_at, $3), customer_id = NULL,
-             customer_name = NULL, customer_email = NULL, customer_phone = NULL
-         FROM over WHERE link.tenant_id = $1 AND link.id = over.link_id",
-        tenant.0,
-        ids,
-        now.to_utc()
     )
     .execute(work.tx())
     .await?;
