@@ -137,7 +137,8 @@ impl App {
             .map(|shard| RecordWriter::new(store.system().clone(), i32::try_from(shard).unwrap_or(0), database.epoch()))
             .collect();
         webhooks::load_listening(&store).await.context("cannot read the webhooks")?;
-        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), store.bells().clone()).await?;
+        let persistence =
+            Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), store.bells().clone()).await?;
         let hub = Hub::new(clock.clone());
         let system = System::start(directory::Parts {
             store: store.clone(),
@@ -177,9 +178,8 @@ impl App {
             tokens.clone(),
             revocations.clone(),
             passwords.clone(),
-            Seal::new(&secret),
-            files,
             seal,
+            files,
             webhooks.clone(),
             Some(metrics),
             readiness.clone(),

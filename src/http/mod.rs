@@ -14,14 +14,14 @@
 //! | `lookups` | small memories of links and of calls' tenants |
 //! | `receiving`, `sending` | files in and out |
 //! | `rate_limit`, `request_log`, `security_headers` | what surrounds every route |
-//! | `rate_limit`, `request_log` | what surrounds every route |
 //! | `pages` | the few pages this server shows itself |
 //! | `routes/*` | one resource each |
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::header::{
-    ACCEPT_RANGES, AUTHORIZATION, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE, RETRY_AFTER,
+    ACCEPT_RANGES, AUTHORIZATION, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE,
+    RANGE, RETRY_AFTER,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{from_fn_with_state, map_response};
@@ -75,6 +75,7 @@ pub fn router(state: AppState, others: Router<AppState>) -> Result<Router, Strin
 pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
     let staff = OpenApiRouter::new()
         .merge(routes::appointments::routes())
+        .merge(routes::audit::routes())
         .merge(routes::recordings::routes())
         .merge(routes::transcripts::routes())
         .merge(routes::uploads::routes())
@@ -107,7 +108,13 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
 }
 
 /// Puts around `routes` what holds for all of them, the last named outermost.
-fn surround<S>(routes: Router<S>, state: S, body_bytes_max: usize, origins: &[HeaderValue], security: SecurityHeaders) -> Router
+fn surround<S>(
+    routes: Router<S>,
+    state: S,
+    body_bytes_max: usize,
+    origins: &[HeaderValue],
+    security: SecurityHeaders,
+) -> Router
 where
     S: Clone + Send + Sync + 'static,
     Clock: FromRef<S>,
@@ -215,7 +222,13 @@ mod tests {
             .route("/{token}/validate", get(async || Data::new("validate")))
             .route("/status/{call_id}", get(async || Data::new("status")))
             .route_layer(from_fn_with_state(parts.clone(), rate_limit::limit_public));
-        surround(Router::new().nest("/things", nested).nest("/call", public), parts, 1_000, &[], SecurityHeaders::new(false, &[]))
+        surround(
+            Router::new().nest("/things", nested).nest("/call", public),
+            parts,
+            1_000,
+            &[],
+            SecurityHeaders::new(false, &[]),
+        )
     }
 
     async fn ask(app: &Router, method: &str, path: &str, body: &str) -> (StatusCode, axum::http::HeaderMap, Value) {

@@ -35,7 +35,8 @@ impl World {
         let joined = app.client().join(&token, "Maria").await.expect(200);
         let sector = owner.client.post("/api/v1/sectors", json!({"name": "Sales"})).await.expect(201);
         let call = joined.data("call_id");
-        let upload = super::call_files::attach(&owner.client, call, "note.txt", "text/plain", b"a note").await.expect(201);
+        let upload =
+            super::call_files::attach(&owner.client, call, "note.txt", "text/plain", b"a note").await.expect(201);
         let listed = owner.client.get(&format!("/api/v1/webhooks/{}/deliveries", webhook.id())).await.expect(200);
         let delivery = listed.body["data"][0]["id"].as_str().unwrap().to_owned();
         let customer = owner.client.post("/api/v1/customers", json!({"name": "Maria"})).await.expect(201);
