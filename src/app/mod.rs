@@ -216,6 +216,7 @@ impl App {
         let deliveries = webhooks.deliver(
             &config.webhooks,
             store.clone(),
+            queues.clone(),
             clock.clone(),
             ids.clone(),
             database.epoch(),

@@ -104,6 +104,37 @@ pub enum TenantCommand {
     ///
     /// With the private Postgres, stop the server first; with DATABASE_URL this works beside it.
     Create(TenantCreate),
+    /// Put a company on another plan.
+    ///
+    /// What it uses beyond the new plan stays, and more of it is refused; recording and transcription are switched off when
+    /// the plan does not include them. With DATABASE_URL this works beside a running server, which obeys it within some
+    /// seconds; with the private Postgres, stop the server first.
+    Plan(TenantPlan),
+    /// Say what plan a company is on, and what it uses of it.
+    Show(TenantShow),
+}
+
+/// `vez tenant plan`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: vez tenant plan acme professional")]
+pub struct TenantPlan {
+    /// The company, by its slug.
+    pub slug: String,
+    /// The plan: free, basic, advanced, professional or enterprise.
+    pub plan: String,
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
+}
+
+/// `vez tenant show`.
+#[derive(Debug, Args)]
+pub struct TenantShow {
+    /// The company, by its slug.
+    pub slug: String,
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// `vez tenant create`.
@@ -194,6 +225,8 @@ mod tests {
             "vez demo --port 0 --data-dir d --agents 200",
             "vez migrate --data-dir d",
             "vez tenant create --slug acme --name Acme --zone America/Sao_Paulo",
+            "vez tenant plan acme professional",
+            "vez tenant show acme",
             "vez token create --tenant acme --user a@b.example --name CRM --role supervisor --days 90",
             "vez token list --tenant acme",
             "vez token revoke --tenant acme --id 0197348c-0000-7000-8000-000000000000",

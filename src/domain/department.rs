@@ -22,6 +22,22 @@ words! {
     }
 }
 
+words! {
+    /// How calls come to the agents of a department.
+    Mode {
+        /// They are offered to whoever is free.
+        Push = "push",
+        /// Agents take them from the line by hand; nothing is offered.
+        Pull = "pull",
+    }
+}
+
+/// The largest `weight` of a department, and with a minus the smallest.
+pub const WEIGHT_MAX: i8 = 10;
+/// What one step of `weight` shifts the rank by which a department's calls compete for free agents, in seconds. With
+/// [`WEIGHT_MAX`] no department is put before another by more than ten minutes, nor behind it.
+pub const WEIGHT_STEP_SECONDS: u64 = 60;
+
 /// The largest `max_queue_size` a department may ask for: one million waiting calls is about 1 GiB of core state.
 pub const QUEUE_SIZE_MAX: u32 = 1_000_000;
 
@@ -40,6 +56,11 @@ pub struct Settings {
     pub wrap_up_seconds: u32,
     pub reconnect_grace_seconds: u32,
     pub routing_strategy: RoutingStrategy,
+    pub mode: Mode,
+    /// Steps of [`WEIGHT_STEP_SECONDS`], from minus [`WEIGHT_MAX`] to [`WEIGHT_MAX`]; higher is served sooner.
+    pub weight: i8,
+    /// Who is answered within so many seconds is answered in time.
+    pub service_level_seconds: u32,
     /// The server's own numbers, the same for every department.
     pub rules: Rules,
 }
@@ -57,6 +78,9 @@ impl Settings {
             wrap_up_seconds: 15,
             reconnect_grace_seconds: 60,
             routing_strategy: RoutingStrategy::LongestIdle,
+            mode: Mode::Push,
+            weight: 0,
+            service_level_seconds: 20,
             rules: Rules::default(),
         }
     }

@@ -67,6 +67,8 @@ id! {
     UserId,
     /// A person who called, kept across calls.
     CustomerId,
+    /// A company whose people take a company's calls.
+    ProviderId,
     /// An access link.
     LinkId,
     /// A call agreed for a certain time.

@@ -19,6 +19,7 @@ pub mod clock;
 pub mod department;
 pub mod ids;
 pub mod locale;
+pub mod plan;
 pub mod network;
 pub mod record;
 pub mod role;

@@ -22,6 +22,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role, the least first.
+    pub const ALL: &'static [Role] = &[Role::Attendant, Role::Supervisor, Role::Manager, Role::Owner];
+
     /// The word used on the wire and in SQL.
     pub const fn as_str(self) -> &'static str {
         match self {

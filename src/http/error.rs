@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::actors::handle::{CallError, Rejection};
 use crate::auth::PasswordError;
+use crate::domain::plan::PlanExceeded;
 use crate::store::StoreError;
 
 /// A text of an error: usually one of ours, sometimes made for the occasion.
@@ -170,6 +171,12 @@ impl From<CallError> for ApiError {
             }
             CallError::Failed => ApiError::internal("the queue failed on this command"),
         }
+    }
+}
+
+impl From<PlanExceeded> for ApiError {
+    fn from(exceeded: PlanExceeded) -> Self {
+        ApiError::PlanLimit(exceeded.to_string().into())
     }
 }
 

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `state` | what every route may reach |
 //! | `caller`, `token_memory` | who sends the request, and the least role a route takes |
-//! | `logins` | what a login is, from its account to its end |
+//! | `logins`, `proof` | what a login is, from its account to its end; showing once more who one is |
 //! | `input` | bodies, query and path parameters |
 //! | `idempotency` | answers given again |
 //! | `openapi` | the description of the API |
@@ -39,6 +39,7 @@ pub mod logins;
 pub mod lookups;
 pub mod openapi;
 pub mod pages;
+pub mod proof;
 pub mod public_url;
 pub mod rate_limit;
 pub mod receiving;
@@ -83,14 +84,19 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::api_tokens::routes())
         .merge(routes::second_factor::routes())
         .merge(routes::sectors::routes())
+        .merge(routes::me::routes())
+        .merge(routes::users::routes())
+        .merge(routes::departments::routes())
+        .merge(routes::department_users::routes())
+        .merge(routes::providers::routes())
+        .merge(routes::company::routes())
+        .merge(routes::billing::routes())
         .merge(routes::webhooks::routes())
         .merge(routes::webhook_deliveries::routes())
         .merge(routes::customers::routes())
         .merge(routes::access_links::routes())
         .merge(routes::tags::routes())
         .merge(routes::call_tags::routes())
-        .nest("/api/v1/users", routes::users::routes().into())
-        .nest("/api/v1/departments", routes::departments::routes().into())
         .nest("/api/v1/calls", routes::calls::routes().into())
         .route_layer(from_fn_with_state(state.clone(), idempotency::read_key));
     let auth = OpenApiRouter::new()

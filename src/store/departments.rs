@@ -3,20 +3,23 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use super::members::{Membership, add as add_user, list as users, remove as remove_user, serves};
+pub use super::department_removal::{Removal, remove};
+use super::identifiers::free_identifier;
+pub use super::members::{add as add_user, list as users, remove as remove_user, serves};
 use super::numbers::{self, Counter};
 use super::page::{contains_pattern, push_page};
-use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction, Work};
 use crate::domain::clock::Timestamp;
-use crate::domain::department::{RoutingStrategy, Settings};
-use crate::domain::ids::{DepartmentId, TenantId};
+use crate::domain::department::{Mode, RoutingStrategy, Settings};
+use crate::domain::ids::{DepartmentId, SectorId, TenantId};
 use crate::domain::words::words;
 
 /// A department: serialises as Voki's object and ours after it. Times are whole seconds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Department {
     pub id: DepartmentId,
     pub name: String,
@@ -24,8 +27,10 @@ pub struct Department {
     pub identifier: String,
     pub description: Option<String>,
     pub active: bool,
-    pub sector_id: Option<Uuid>,
+    pub sector_id: Option<SectorId>,
+    /// Null is without limit.
     pub max_queue_size: Option<u32>,
+    /// Seconds until whoever waits is let go; null is never.
     pub max_wait_time: Option<u32>,
     pub user_count: i64,
     pub inserted_at: Timestamp,
@@ -36,6 +41,11 @@ pub struct Department {
     pub wrap_up_seconds: u32,
     pub reconnect_grace_seconds: u32,
     pub routing_strategy: RoutingStrategy,
+    pub mode: Mode,
+    /// From -10 to 10; each step is worth a minute of waiting.
+    pub weight: i8,
+    /// Who is answered within so many seconds is answered in time.
+    pub service_level_seconds: u32,
 }
 
 impl Department {
@@ -51,6 +61,9 @@ impl Department {
             wrap_up_seconds: self.wrap_up_seconds,
             reconnect_grace_seconds: self.reconnect_grace_seconds,
             routing_strategy: self.routing_strategy,
+            mode: self.mode,
+            weight: self.weight,
+            service_level_seconds: self.service_level_seconds,
             // The server's, which are not stored: whoever starts the queue puts its own in.
             rules: Default::default(),
         }
@@ -67,13 +80,16 @@ pub struct DepartmentChange {
     pub identifier: Option<String>,
     pub description: Option<Option<String>>,
     pub active: Option<bool>,
-    pub sector_id: Option<Option<Uuid>>,
+    pub sector_id: Option<Option<SectorId>>,
     pub max_queue_size: Option<Option<u32>>,
     pub max_wait_time: Option<Option<u32>>,
     pub offer_timeout_seconds: Option<u32>,
     pub wrap_up_seconds: Option<u32>,
     pub reconnect_grace_seconds: Option<u32>,
     pub routing_strategy: Option<RoutingStrategy>,
+    pub mode: Option<Mode>,
+    pub weight: Option<i8>,
+    pub service_level_seconds: Option<u32>,
 }
 
 words! {
@@ -103,6 +119,9 @@ struct DepartmentRow {
     wrap_up_seconds: i32,
     reconnect_grace_seconds: i32,
     routing_strategy: String,
+    mode: String,
+    weight: i16,
+    service_level_seconds: i32,
     user_count: i64,
     inserted_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -112,15 +131,20 @@ impl TryFrom<DepartmentRow> for Department {
     type Error = StoreError;
 
     fn try_from(row: DepartmentRow) -> Result<Self> {
+        let corrupt = |column| StoreError::Corrupt { table: "departments", column, row: row.id.to_string() };
         Ok(Self {
-            routing_strategy: strategy(&row.routing_strategy, row.id)?,
+            routing_strategy: RoutingStrategy::parse(&row.routing_strategy)
+                .ok_or_else(|| corrupt("routing_strategy"))?,
+            mode: Mode::parse(&row.mode).ok_or_else(|| corrupt("mode"))?,
+            weight: i8::try_from(row.weight).map_err(|_| corrupt("weight"))?,
+            service_level_seconds: row.service_level_seconds.unsigned_abs(),
             id: DepartmentId(row.id),
             number: row.number,
             name: row.name,
             identifier: row.identifier,
             description: row.description,
             active: row.active,
-            sector_id: row.sector_id,
+            sector_id: row.sector_id.map(SectorId),
             // The table holds none of them below zero.
             max_queue_size: row.max_queue_size.map(i32::unsigned_abs),
             max_wait_time: row.max_wait_time.map(i32::unsigned_abs),
@@ -132,14 +156,6 @@ impl TryFrom<DepartmentRow> for Department {
             updated_at: row.updated_at.into(),
         })
     }
-}
-
-fn strategy(word: &str, department: Uuid) -> Result<RoutingStrategy> {
-    RoutingStrategy::parse(word).ok_or_else(|| StoreError::Corrupt {
-        table: "departments",
-        column: "routing_strategy",
-        row: department.to_string(),
-    })
 }
 
 /// A number of seconds or of calls as the table keeps it; what is larger than it can keep is its largest.
@@ -157,7 +173,7 @@ pub async fn list(
     page: Page,
 ) -> Result<Paged<Department>> {
     let narrow = |query: &mut QueryBuilder<Postgres>| {
-        query.push(" FROM departments d WHERE d.tenant_id = ").push_bind(tenant.0);
+        query.push(" FROM departments d WHERE d.deleted_at IS NULL AND d.tenant_id = ").push_bind(tenant.0);
         if let Some(search) = search {
             query.push(" AND d.name ILIKE ").push_bind(contains_pattern(search));
         }
@@ -177,7 +193,7 @@ pub async fn list(
     let mut query = QueryBuilder::new(
         "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, \
          d.max_wait_time, d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, \
-         d.inserted_at, d.updated_at, (SELECT count(*) FROM department_users m WHERE m.tenant_id = d.tenant_id \
+         d.mode, d.weight, d.service_level_seconds, d.inserted_at, d.updated_at, (SELECT count(*) FROM department_users m WHERE m.tenant_id = d.tenant_id \
          AND m.department_id = d.id) AS user_count",
     );
     narrow(&mut query);
@@ -193,46 +209,40 @@ pub async fn find(store: &Store, tenant: TenantId, department: DepartmentId) -> 
     read(&mut tx, tenant, department).await
 }
 
-async fn read(tx: &mut Transaction, tenant: TenantId, department: DepartmentId) -> Result<Option<Department>> {
+async fn read(tx: &mut PgConnection, tenant: TenantId, department: DepartmentId) -> Result<Option<Department>> {
     let row = sqlx::query_as!(
         DepartmentRow,
         "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, d.max_wait_time,
-                d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, d.inserted_at,
-                d.updated_at,
+                d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, d.mode, d.weight,
+                d.service_level_seconds, d.inserted_at, d.updated_at,
                 (SELECT count(*) FROM department_users m
                  WHERE m.tenant_id = d.tenant_id AND m.department_id = d.id) AS \"user_count!\"
-         FROM departments d WHERE d.tenant_id = $1 AND d.id = $2",
+         FROM departments d WHERE d.tenant_id = $1 AND d.id = $2 AND d.deleted_at IS NULL",
         tenant.0,
         department.0
     )
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?;
     row.map(Department::try_from).transpose()
 }
 
 /// Makes a department. A given identifier that is taken is a `Conflict` of `departments_identifier_key`; a generated one
 /// that is taken gets the department's number behind it.
-pub async fn create(
-    store: &Store,
-    tenant: TenantId,
-    id: DepartmentId,
-    new: DepartmentChange,
-    now: Timestamp,
-) -> Result<Department> {
-    let mut tx = store.tenant_tx(tenant).await?;
+pub async fn create(work: &mut Work, id: DepartmentId, new: DepartmentChange) -> Result<Department> {
+    let (tenant, now) = (work.tenant, work.now);
     // Taking the number locks the tenant's counters, so no other department takes a generated identifier meanwhile.
-    let number = numbers::take(&mut tx, tenant, Counter::Department, 1).await?;
+    let number = numbers::take(work.tx(), tenant, Counter::Department, 1).await?;
     let name = new.name.unwrap_or_default();
     let identifier = match new.identifier {
         Some(identifier) => identifier,
-        None => free_identifier(&mut tx, tenant, &name, number).await?,
+        None => free_identifier(work, &name, number).await?,
     };
     let default = Settings::new(id, &name);
     sqlx::query!(
         "INSERT INTO departments (tenant_id, id, number, name, identifier, description, active, sector_id, max_queue_size,
                                   max_wait_time, offer_timeout_seconds, wrap_up_seconds, reconnect_grace_seconds,
-                                  routing_strategy, inserted_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)",
+                                  routing_strategy, mode, weight, service_level_seconds, inserted_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)",
         tenant.0,
         id.0,
         number,
@@ -240,31 +250,30 @@ pub async fn create(
         identifier,
         new.description.flatten(),
         new.active.unwrap_or(default.active),
-        new.sector_id.flatten(),
+        new.sector_id.flatten().map(|sector| sector.0),
         new.max_queue_size.flatten().map(stored),
         new.max_wait_time.flatten().map(stored),
         stored(new.offer_timeout_seconds.unwrap_or(default.offer_timeout_seconds)),
         stored(new.wrap_up_seconds.unwrap_or(default.wrap_up_seconds)),
         stored(new.reconnect_grace_seconds.unwrap_or(default.reconnect_grace_seconds)),
         new.routing_strategy.unwrap_or(default.routing_strategy).as_str(),
+        new.mode.unwrap_or(default.mode).as_str(),
+        i16::from(new.weight.unwrap_or(default.weight)),
+        stored(new.service_level_seconds.unwrap_or(default.service_level_seconds)),
         now.to_utc()
     )
-    .execute(&mut *tx)
+    .execute(work.tx())
     .await?;
-    let department = read(&mut tx, tenant, id).await?;
-    tx.commit().await?;
-    department.ok_or(StoreError::Corrupt { table: "departments", column: "id", row: id.to_string() })
+    read(work.tx(), tenant, id).await?.ok_or(StoreError::Corrupt {
+        table: "departments",
+        column: "id",
+        row: id.to_string(),
+    })
 }
 
 /// Changes what is given; `None` when there is no such department.
-pub async fn update(
-    store: &Store,
-    tenant: TenantId,
-    department: DepartmentId,
-    change: DepartmentChange,
-    now: Timestamp,
-) -> Result<Option<Department>> {
-    let mut tx = store.tenant_tx(tenant).await?;
+pub async fn update(work: &mut Work, department: DepartmentId, change: DepartmentChange) -> Result<Option<Department>> {
+    let (tenant, now) = (work.tenant, work.now);
     // What may become null needs a second parameter that says whether it was given at all.
     sqlx::query!(
         "UPDATE departments SET
@@ -279,8 +288,11 @@ pub async fn update(
              wrap_up_seconds = COALESCE($15, wrap_up_seconds),
              reconnect_grace_seconds = COALESCE($16, reconnect_grace_seconds),
              routing_strategy = COALESCE($17, routing_strategy),
-             updated_at = $18
-         WHERE tenant_id = $1 AND id = $2",
+             mode = COALESCE($18, mode),
+             weight = COALESCE($19, weight),
+             service_level_seconds = COALESCE($20, service_level_seconds),
+             updated_at = $21
+         WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL",
         tenant.0,
         department.0,
         change.name,
@@ -289,7 +301,7 @@ pub async fn update(
         change.description.flatten(),
         change.active,
         change.sector_id.is_some(),
-        change.sector_id.flatten(),
+        change.sector_id.flatten().map(|sector| sector.0),
         change.max_queue_size.is_some(),
         change.max_queue_size.flatten().map(stored),
         change.max_wait_time.is_some(),
@@ -298,13 +310,25 @@ pub async fn update(
         change.wrap_up_seconds.map(stored),
         change.reconnect_grace_seconds.map(stored),
         change.routing_strategy.map(RoutingStrategy::as_str),
+        change.mode.map(Mode::as_str),
+        change.weight.map(i16::from),
+        change.service_level_seconds.map(stored),
         now.to_utc()
     )
-    .execute(&mut *tx)
+    .execute(work.tx())
     .await?;
-    let department = read(&mut tx, tenant, department).await?;
-    tx.commit().await?;
-    Ok(department)
+    read(work.tx(), tenant, department).await
+}
+
+/// Whether it is active, locked until the work is over; `None` when there is no such department.
+pub async fn is_active(work: &mut Work, department: DepartmentId) -> Result<Option<bool>> {
+    let tenant = work.tenant;
+    let active = sqlx::query_scalar!(
+        "SELECT active FROM departments WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
+        tenant.0,
+        department.0
+    );
+    Ok(active.fetch_optional(work.tx()).await?)
 }
 
 /// What the department's queue obeys.
@@ -317,10 +341,10 @@ pub(super) async fn all_settings(tx: &mut Transaction, tenant: TenantId) -> Resu
     let rows = sqlx::query_as!(
         DepartmentRow,
         "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, d.max_wait_time,
-                d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, d.inserted_at,
-                d.updated_at,
+                d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, d.mode, d.weight,
+                d.service_level_seconds, d.inserted_at, d.updated_at,
                 0::bigint AS \"user_count!\"
-         FROM departments d WHERE d.tenant_id = $1 ORDER BY d.number",
+         FROM departments d WHERE d.tenant_id = $1 AND d.deleted_at IS NULL ORDER BY d.number",
         tenant.0
     )
     .fetch_all(&mut **tx)
@@ -335,63 +359,4 @@ pub(super) async fn settings_in(
     department: DepartmentId,
 ) -> Result<Option<Settings>> {
     Ok(read(tx, tenant, department).await?.map(|department| department.settings()))
-}
-
-/// An identifier made of `name`: the plain one when it is free, else with the department's number behind it.
-async fn free_identifier(tx: &mut Transaction, tenant: TenantId, name: &str, number: i64) -> Result<String> {
-    let plain = identifier_of(name);
-    let taken = sqlx::query_scalar!(
-        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND identifier = $2) AS \"taken!\"",
-        tenant.0,
-        plain
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(match (plain.as_str(), taken) {
-        ("", _) => format!("department-{number}"),
-        (_, true) => format!("{plain}-{number}"),
-        (_, false) => plain,
-    })
-}
-
-/// `Suporte Técnico` becomes `suporte-tecnico`: lower-case letters and digits, a hyphen for whatever else stands between.
-fn identifier_of(name: &str) -> String {
-    let mut identifier = String::with_capacity(name.len());
-    for letter in name.chars().flat_map(char::to_lowercase).map(without_accent) {
-        if letter.is_ascii_alphanumeric() {
-            identifier.push(letter);
-        } else if !identifier.is_empty() && !identifier.ends_with('-') {
-            identifier.push('-');
-        }
-    }
-    identifier.truncate(identifier.trim_end_matches('-').len());
-    identifier
-}
-
-/// The letters of Portuguese, Spanish and French without their accents; others are left alone.
-fn without_accent(letter: char) -> char {
-    match letter {
-        'á' | 'à' | 'â' | 'ã' | 'ä' | 'å' => 'a',
-        'é' | 'è' | 'ê' | 'ë' => 'e',
-        'í' | 'ì' | 'î' | 'ï' => 'i',
-        'ó' | 'ò' | 'ô' | 'õ' | 'ö' => 'o',
-        'ú' | 'ù' | 'û' | 'ü' => 'u',
-        'ç' => 'c',
-        'ñ' => 'n',
-        'ÿ' | 'ý' => 'y',
-        other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::identifier_of;
-
-    #[test]
-    fn identifiers_are_plain_words_with_hyphens() {
-        assert_eq!(identifier_of("Suporte Técnico"), "suporte-tecnico");
-        assert_eq!(identifier_of("  Vendas & Pós-venda! "), "vendas-pos-venda");
-        assert_eq!(identifier_of("Ações 24h"), "acoes-24h");
-        assert_eq!(identifier_of("サポート"), "");
-    }
 }

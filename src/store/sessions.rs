@@ -128,15 +128,26 @@ pub async fn revoke_family(store: &Store, tenant: TenantId, session: SessionId, 
 /// Ends every login of a user: he was deactivated, or has another password. Change his row first, in the same work.
 /// After the commit tell `AppState::logins_ended`.
 pub async fn revoke_user(work: &mut Work, user: UserId) -> Result<Vec<EndedSession>> {
+    revoke_all(work, user, None).await
+}
+
+/// As `revoke_user`, but for the login in which he asks for it.
+pub async fn revoke_others(work: &mut Work, user: UserId, keep: SessionId) -> Result<Vec<EndedSession>> {
+    revoke_all(work, user, Some(keep)).await
+}
+
+async fn revoke_all(work: &mut Work, user: UserId, keep: Option<SessionId>) -> Result<Vec<EndedSession>> {
     let (tenant, now) = (work.tenant, work.now);
     let ended = sqlx::query!(
         r#"WITH gone AS (
-             UPDATE refresh_tokens SET revoked_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL
+             UPDATE refresh_tokens SET revoked_at = $3
+             WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL AND ($4::uuid IS NULL OR session_id <> $4)
              RETURNING session_id, inserted_at)
            SELECT session_id AS "session_id!", max(inserted_at) AS "issued_at!" FROM gone GROUP BY session_id"#,
         tenant.0,
         user.0,
-        now.to_utc()
+        now.to_utc(),
+        keep.map(|session| session.0)
     )
     .fetch_all(work.tx())
     .await?;

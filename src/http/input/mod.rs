@@ -7,7 +7,7 @@
 //! Every reader also describes itself: run over nothing it notes what it would take, which becomes the API's description.
 //!
 //! - `body`: JSON bodies as a whole
-//! - `fields`, `lists`: the fields of a body
+//! - `fields`, `lists`, `formats`: the fields of a body
 //! - `params`: query and path parameters, pages
 //! - `dates`: days of a company's calendar
 //! - `notes`, `describe`: what readers say of themselves
@@ -16,6 +16,7 @@ mod body;
 mod dates;
 mod describe;
 mod fields;
+mod formats;
 mod lists;
 mod notes;
 mod params;

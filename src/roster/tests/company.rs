@@ -136,7 +136,8 @@ impl Company {
                     let status = agent.intent.status.as_str();
                     self.seen.push(format!("{} is {status}{held}{cause}", self.name(agent.user_id.0)));
                 }
-                self.agents.insert(agent.user_id, agent);
+                let before = self.agents.insert(agent.user_id, agent.clone());
+                assert!(before.is_none_or(|before| before.version < agent.version), "{agent:?} would never be written");
             }
             Effect::Say(Said::Offered(offer)) => {
                 self.offers.entry(offer.user).or_default().push_back((offer.grant, offer.department_id));
@@ -300,7 +301,7 @@ impl Company {
             departments,
         };
         self.profiles.insert(user, profile.clone());
-        self.roster(Command::Configure { user, profile: Some(profile) });
+        self.roster(Command::Configure { user, profile: Some(profile), snapshot: None });
     }
 
     pub(super) fn status(&mut self, words: &[&str]) {
@@ -347,6 +348,7 @@ impl Company {
             let mine = || rows.iter().filter(|row| row.user_id == Some(profile.user_id));
             RestoredAgent {
                 profile: profile.clone(),
+                removed: false,
                 snapshot: self.agents.get(&profile.user_id).map(|row| (**row).clone()),
                 planned_wrap_ups: mine()
                     .filter_map(|row| Some((row, row.wrap_up_ends_at?)))

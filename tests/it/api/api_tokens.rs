@@ -141,7 +141,7 @@ async fn a_token_stops_when_whom_it_acts_for_may_not_any_more() {
     both(200, 401).await;
     role_is(&app, &manager, Role::Manager).await;
     both(200, 200).await;
-    users::set_active(app.app.store(), company.tenant, manager.id, false, app.now()).await.unwrap();
+    company.deactivate(manager.id).await;
     both(401, 401).await;
 }
 
@@ -197,10 +197,9 @@ async fn the_trail_names_the_token_and_never_shows_it() {
         .await
         .unwrap();
     assert!(kept.iter().all(|row| !row.contains(&made.data("token")[8..])), "{kept:?}");
-    let by_token: Vec<uuid::Uuid> =
-        sqlx::query_scalar("SELECT token_id FROM audit WHERE token_id IS NOT NULL")
-            .fetch_all(app.app.store().system())
-            .await
-            .unwrap();
+    let by_token: Vec<uuid::Uuid> = sqlx::query_scalar("SELECT token_id FROM audit WHERE token_id IS NOT NULL")
+        .fetch_all(app.app.store().system())
+        .await
+        .unwrap();
     assert_eq!(by_token.iter().map(ToString::to_string).collect::<Vec<_>>(), [made.id()]);
 }

@@ -1,10 +1,15 @@
 //! The REST API, one file for each resource, named as in its URLs; then what holds for all of them.
 
 mod access_links;
+mod appointment_page;
+mod appointments;
 mod api_tokens;
 mod audit;
 mod auth;
 mod bad_input;
+mod billing;
+mod calls;
+mod company;
 pub mod call_files;
 mod call_tags;
 mod calls;
@@ -13,9 +18,11 @@ mod departments;
 mod every_route;
 mod health;
 mod idempotency;
+mod notifications;
 mod links_in_bulk;
 mod openapi;
 mod origins;
+mod providers;
 mod password_reset;
 mod public_call;
 mod rate_limits;
@@ -27,6 +34,7 @@ mod seeds;
 mod tags;
 mod tenancy;
 mod transcripts;
+mod users;
 mod turn_credentials;
 mod uploads;
 mod users_me;
