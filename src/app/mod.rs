@@ -186,6 +186,23 @@ impl App {
             ids: ids.clone(),
         };
         let state = AppState::new(&config, parts).map_err(anyhow::Error::msg)?;
+        let state = AppState::new(
+            &config,
+            store.clone(),
+            queues.clone(),
+            hub.clone(),
+            tokens.clone(),
+            revocations.clone(),
+            passwords.clone(),
+            seal,
+            files,
+            webhooks.clone(),
+            Some(metrics),
+            readiness.clone(),
+            clock.clone(),
+            ids.clone(),
+        )
+        .map_err(anyhow::Error::msg)?;
         let (deliverer, follower) = followers(&config, &state)?;
         let ws_parts = WsParts {
             hub: hub.clone(),

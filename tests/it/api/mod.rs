@@ -36,6 +36,9 @@ mod transcripts;
 mod turn_credentials;
 mod uploads;
 mod users;
+mod users;
+mod turn_credentials;
+mod uploads;
 mod users_me;
 mod world;
 
