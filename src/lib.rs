@@ -22,6 +22,8 @@ pub mod mail;
 
 pub mod store;
 
+pub mod files;
+
 pub mod actors;
 
 pub mod ws;

@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 17] = [
     &["auth"],
     &["mail"],
     &["store"],
+    &["files"],
     &["reports"],
     &["actors"],
     &["ws"],

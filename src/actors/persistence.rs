@@ -20,8 +20,8 @@ use crate::domain::call::{CallSnapshot, Status};
 use crate::domain::clock::Clock;
 use crate::domain::ids::{IdSource, TenantId};
 use crate::domain::record::Entry;
-use crate::store::record::RecordWriter;
 use crate::store::Bells;
+use crate::store::record::RecordWriter;
 
 /// Writes in one transaction: beyond it the gain per row is small and the wait of the first one grows.
 const BATCH_MAX: usize = 512;

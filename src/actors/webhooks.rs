@@ -34,6 +34,7 @@ pub use schedule::RETRIES;
 pub use signature::{PREFIX, SECRET_BYTES, SECRET_CHARS_MAX, SECRET_CHARS_MIN, generate, is_well_formed};
 pub use targets::{LookUp, Refusal, Targets, URL_CHARS_MAX};
 
+use super::handle::Queues;
 use crate::auth::Seal;
 use crate::config;
 use crate::domain::clock::Clock;
@@ -85,6 +86,7 @@ impl Webhooks {
         &self,
         config: &config::Webhooks,
         store: Store,
+        queues: Queues,
         clock: Clock,
         ids: IdSource,
         epoch: i64,
@@ -96,7 +98,7 @@ impl Webhooks {
             ids: ids.clone(),
             sender: self.sender.clone(),
             epoch,
-            disabling: Disabling { ids, after_days: config.disable_days.max(1) },
+            disabling: Disabling { queues, ids, after_days: config.disable_days.max(1) },
         };
         tokio::spawn(async move {
             // One that panicked had kept all that must last; the next one begins with what is there.

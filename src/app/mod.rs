@@ -27,6 +27,7 @@ use crate::config::{self, Config};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
 use crate::domain::rules::Rules;
+use crate::files::{Files, Upkeep};
 use crate::http::state::{AppState, Readiness};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
@@ -136,7 +137,8 @@ impl App {
             .map(|shard| RecordWriter::new(store.system().clone(), i32::try_from(shard).unwrap_or(0), database.epoch()))
             .collect();
         webhooks::load_listening(&store).await.context("cannot read the webhooks")?;
-        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), store.bells().clone()).await?;
+        let persistence =
+            Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), store.bells().clone()).await?;
         let hub = Hub::new(clock.clone());
         let system = System::start(directory::Parts {
             store: store.clone(),
@@ -162,6 +164,8 @@ impl App {
         let revocations = Revocations::new(clock.clone(), u64::from(config.auth.access_seconds));
         logins::recall(&store, &revocations, clock.now(), u64::from(config.auth.access_seconds)).await?;
         let passwords = Passwords::new(ids.clone())?;
+        let files = Files::open(&config.files, &config.database.data_dir, store.clone(), clock.clone())?;
+        let upkeep = Upkeep::new(files.clone(), store.clone(), clock.clone());
         let seal = Seal::new(&secret);
         let webhooks =
             Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone()).map_err(anyhow::Error::msg)?;
@@ -174,6 +178,8 @@ impl App {
             tokens.clone(),
             revocations.clone(),
             passwords.clone(),
+            Seal::new(&secret),
+            files,
             seal,
             webhooks.clone(),
             Some(metrics),
@@ -211,6 +217,7 @@ impl App {
         let deliveries = webhooks.deliver(
             &config.webhooks,
             store.clone(),
+            queues.clone(),
             clock.clone(),
             ids.clone(),
             database.epoch(),
@@ -223,6 +230,7 @@ impl App {
             tokio::spawn(async move { limits.sweep_forever().await }),
             tokio::spawn(housekeeping::run(store.clone(), clock.clone(), kept)),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
+            tokio::spawn(upkeep.run()),
         ];
         Ok(Running {
             addr,

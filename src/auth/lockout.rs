@@ -73,11 +73,19 @@ impl Lockouts {
         self.make_room(now);
         let full = self.0.accounts.len() >= ACCOUNTS_MAX && !self.0.accounts.contains_key(&key);
         if self.0.free == 0 || full {
-            return Ok(Attempt { lockouts: self.clone(), key, before: Tried::default(), after: Tried::default(), told: true });
+            return Ok(Attempt {
+                lockouts: self.clone(),
+                key,
+                before: Tried::default(),
+                after: Tried::default(),
+                told: true,
+            });
         }
         let mut tried = self.0.accounts.entry(key).or_default();
         if tried.locked_until > now {
-            return Err(u64::try_from(tried.locked_until.since(now).as_millis().div_ceil(1_000)).unwrap_or(LONGEST_SECONDS));
+            return Err(
+                u64::try_from(tried.locked_until.since(now).as_millis().div_ceil(1_000)).unwrap_or(LONGEST_SECONDS)
+            );
         }
         if tried.last_at.plus_seconds(FORGOTTEN_SECONDS) <= now {
             *tried = Tried::default();

@@ -2,8 +2,8 @@
 //! wrong, and which tokens are believed no longer. It reads no database and knows no route; whoever serves a request asks
 //! here and decides there.
 
-pub mod appointment_tokens;
 pub mod api_token;
+pub mod appointment_tokens;
 mod common_passwords;
 pub mod lockout;
 pub mod passwords;

@@ -2,14 +2,15 @@
 //! an account exists. It keeps no password and looks up no user.
 //!
 //! The pool is threads of its own with the lowest priority the system gives: they compute with the time that nobody else
-//! wants, so a flood of logins slows down logins and not the queues.
+//! wants, so a flood of logins slows down logins and not the queues. Each keeps its memory from one hash to the next: 19 MiB
+//! taken from the system and given back each time would disturb every thread of the process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::oneshot;
 
 use super::common_passwords::is_common;
@@ -21,6 +22,8 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 /// Salt size recommended by the PHC string format.
 const SALT_BYTES: usize = 16;
+/// Size of a hash recommended by the PHC string format.
+const HASH_BYTES: usize = 32;
 /// Most hashes computed at once: each takes a core for some 20 ms, and 19 MiB. Half of the cores, at most this many.
 const RUNNING_MAX: usize = 4;
 /// Logins that may wait for their turn. At 20 ms each the last of them waits two seconds; further ones are told to come
@@ -70,7 +73,7 @@ struct Inner {
     decoy: String,
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
 impl Passwords {
     /// Starts the pool; takes one hash's time.
@@ -80,7 +83,7 @@ impl Passwords {
     }
 
     fn with_threads(ids: IdSource, threads: usize) -> Result<Self, PasswordError> {
-        let decoy = hash_now(&ids, &ids.secret(SALT_BYTES))?;
+        let decoy = Memory::default().hash(&ids, &ids.secret(SALT_BYTES))?;
         let (jobs, waiting) = sync_channel(WAITING_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..threads {
@@ -96,7 +99,7 @@ impl Passwords {
     /// The PHC string to store for `password`.
     pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
         let ids = self.0.ids.clone();
-        self.in_turn(move || hash_now(&ids, &password)).await?
+        self.in_turn(move |memory| memory.hash(&ids, &password)).await?
     }
 
     /// Whether `password` is the one `stored` was made of. With `None` (no such account) the same work is done against
@@ -104,21 +107,18 @@ impl Passwords {
     pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, PasswordError> {
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.0.decoy.clone());
-        self.in_turn(move || {
-            let parsed = PasswordHash::new(&stored).map_err(|_| PasswordError::Failed)?;
-            // The parameters are read from the stored hash, so older hashes stay valid when ours change.
-            let matches = Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok();
-            Ok(matches && known)
-        })
-        .await?
+        self.in_turn(move |memory| Ok(memory.matches(&password, &stored)? && known)).await?
     }
 
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
+    ) -> Result<T, PasswordError> {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(move || {
+        let job = Box::new(move |memory: &mut Memory| {
             // Whoever has gone meanwhile costs no hash.
             if !answer.is_closed() {
-                let _ = answer.send(work());
+                let _ = answer.send(work(memory));
             }
         });
         self.0.jobs.try_send(job).map_err(|_| PasswordError::Overloaded)?;
@@ -133,24 +133,73 @@ fn work(waiting: &Mutex<Receiver<Job>>) {
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::warn!(%error, "the password threads keep their priority");
     }
+    let mut memory = Memory::default();
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         // Its caller hears `Failed` because the answer was dropped; the thread goes on.
-        if catch_unwind(AssertUnwindSafe(job)).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
             tracing::error!("hashing a password panicked");
         }
     }
 }
 
-fn hash_now(ids: &IdSource, password: &str) -> Result<String, PasswordError> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| PasswordError::Failed)?;
-    let mut salt = [0u8; SALT_BYTES];
-    ids.fill(&mut salt);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_with_salt(password.as_bytes(), &salt)
-        .map(|hash| hash.to_string())
-        .map_err(|_| PasswordError::Failed)
+/// What one thread computes in. It is overwritten from the start by each hash.
+#[derive(Default)]
+struct Memory(Vec<Block>);
+
+impl Memory {
+    /// The PHC string of `password` with a salt of its own.
+    fn hash(&mut self, ids: &IdSource, password: &str) -> Result<String, PasswordError> {
+        let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).map_err(|_| PasswordError::Failed)?;
+        let mut salt = [0u8; SALT_BYTES];
+        ids.fill(&mut salt);
+        let salt = Salt::new(&salt).map_err(|_| PasswordError::Failed)?;
+        let hash = self.compute(&Argon2::new(algorithm, version, params.clone()), password, &salt, HASH_BYTES)?;
+        let phc = PasswordHash {
+            algorithm: algorithm.ident(),
+            version: Some(version.into()),
+            params: ParamsString::try_from(&params).map_err(|_| PasswordError::Failed)?,
+            salt: Some(salt),
+            hash: Some(hash),
+        };
+        Ok(phc.to_string())
+    }
+
+    /// Whether `stored` was made of `password`. The parameters are read from it, so older hashes stay valid when ours change.
+    fn matches(&mut self, password: &str, stored: &str) -> Result<bool, PasswordError> {
+        let parsed = PasswordHash::new(stored).map_err(|_| PasswordError::Failed)?;
+        let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| PasswordError::Failed)?;
+        let version =
+            parsed.version.map_or(Ok(Version::V0x13), Version::try_from).map_err(|_| PasswordError::Failed)?;
+        let params = Params::try_from(&parsed).map_err(|_| PasswordError::Failed)?;
+        let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else { return Err(PasswordError::Failed) };
+        let hash = self.compute(&Argon2::new(algorithm, version, params), password, &salt, expected.len())?;
+        // This comparison takes the same time wherever they differ.
+        Ok(hash == expected)
+    }
+
+    fn compute(
+        &mut self,
+        argon2: &Argon2<'_>,
+        password: &str,
+        salt: &Salt,
+        bytes: usize,
+    ) -> Result<Output, PasswordError> {
+        let count = argon2.params().block_count();
+        if self.0.len() < count {
+            self.0.resize(count, Block::new());
+        }
+        let mut hash = [0u8; Output::MAX_LENGTH];
+        let (Some(hash), Some(blocks)) = (hash.get_mut(..bytes), self.0.get_mut(..count)) else {
+            return Err(PasswordError::Failed);
+        };
+        argon2
+            .hash_password_into_with_memory(password.as_bytes(), salt, hash, blocks)
+            .map_err(|_| PasswordError::Failed)?;
+        Output::new(hash).map_err(|_| PasswordError::Failed)
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +220,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn hashes_are_those_of_everybody_elses_argon2() {
+        use argon2::{PasswordHasher as _, PasswordVerifier as _};
+        let passwords = Passwords::new(IdSource::seeded(1)).unwrap();
+        let ours = passwords.hash("correct horse".to_owned()).await.unwrap();
+        let parsed = PasswordHash::new(&ours).unwrap();
+        assert!(Argon2::default().verify_password(b"correct horse", &parsed).is_ok());
+        // Other parameters than ours, as after they are changed.
+        let other = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
+        let theirs = other.hash_password_with_salt(b"correct horse", b"a salt of theirs").unwrap().to_string();
+        assert!(passwords.verify("correct horse".to_owned(), Some(theirs.clone())).await.unwrap());
+        assert!(!passwords.verify("battery".to_owned(), Some(theirs)).await.unwrap());
+        assert_eq!(passwords.verify("x".to_owned(), Some("nonsense".to_owned())).await, Err(PasswordError::Failed));
+    }
+
+    #[tokio::test]
     async fn an_unknown_account_is_refused_after_the_same_work() {
         let passwords = Passwords::new(IdSource::seeded(1)).unwrap();
         assert!(!passwords.verify("anything".to_owned(), None).await.unwrap());
@@ -181,12 +245,12 @@ mod tests {
         let passwords = Passwords::with_threads(IdSource::seeded(1), 1).unwrap();
         let (go, gate) = mpsc::channel::<()>();
         let busy = passwords.clone();
-        let running = tokio::spawn(async move { busy.in_turn(move || gate.recv()).await });
+        let running = tokio::spawn(async move { busy.in_turn(move |_| gate.recv()).await });
         let mut waiting = Vec::new();
         // One runs and the rest wait; the one that runs may not have left the line yet.
         loop {
             let patient = passwords.clone();
-            let mut login = Box::pin(async move { patient.in_turn(|| ()).await });
+            let mut login = Box::pin(async move { patient.in_turn(|_| ()).await });
             match futures_util::poll!(&mut login) {
                 std::task::Poll::Pending => waiting.push(login),
                 std::task::Poll::Ready(refused) => break assert_eq!(refused, Err(PasswordError::Overloaded)),
@@ -204,8 +268,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_costs_one_login_and_no_thread() {
         let passwords = Passwords::with_threads(IdSource::seeded(1), 1).unwrap();
-        assert_eq!(passwords.in_turn(|| panic!("it broke")).await, Err::<(), _>(PasswordError::Failed));
-        assert_eq!(passwords.in_turn(|| 7).await, Ok(7));
+        assert_eq!(passwords.in_turn(|_| panic!("it broke")).await, Err::<(), _>(PasswordError::Failed));
+        assert_eq!(passwords.in_turn(|_| 7).await, Ok(7));
     }
 
     #[test]

@@ -71,7 +71,8 @@ pub fn enrolment(secret: &[u8], company: &str, email: &str) -> Option<Enrolment>
     // Colons part the two in the address.
     let plain = |text: &str| text.replace(':', " ");
     let issuer: String = plain(company).chars().take(ISSUER_CHARS_MAX).collect();
-    let totp = Builder::new().with_secret(secret).with_issuer(Some(issuer)).with_account_name(plain(email)).build().ok()?;
+    let totp =
+        Builder::new().with_secret(secret).with_issuer(Some(issuer)).with_account_name(plain(email)).build().ok()?;
     let png = totp.to_qr_png().ok()?;
     Some(Enrolment {
         secret: totp.secret().to_base32(),
@@ -137,7 +138,9 @@ mod tests {
     #[test]
     fn codes_are_those_of_the_rfc() {
         let secret = b"12345678901234567890";
-        for (at, code) in [(59, "287082"), (1_111_111_109, "081804"), (1_234_567_890, "005924"), (2_000_000_000, "279037")] {
+        for (at, code) in
+            [(59, "287082"), (1_111_111_109, "081804"), (1_234_567_890, "005924"), (2_000_000_000, "279037")]
+        {
             let now = Timestamp::from_micros(at * 1_000_000);
             assert_eq!(code_at(secret, now).unwrap(), code);
             assert_eq!(step_of(secret, code, now), Some(at / 30));

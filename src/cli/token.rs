@@ -147,7 +147,8 @@ async fn show_all(command: TokenList) -> anyhow::Result<()> {
         say("There are no tokens.");
     }
     for token in tokens {
-        let time = |at: Option<crate::domain::clock::Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
+        let time =
+            |at: Option<crate::domain::clock::Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
         say(&format!(
             "{}  {}...  {:<10}  {}  of {}, used {}, expires {}",
             token.id,

@@ -8,6 +8,7 @@
 
 mod auth;
 mod database;
+mod files;
 mod limits;
 mod mail;
 mod queue;
@@ -18,6 +19,7 @@ mod webhooks;
 
 pub use auth::Auth;
 pub use database::Database;
+pub use files::Files;
 pub use limits::Limits;
 pub use mail::Mail;
 pub use queue::QueueDefaults;
@@ -35,6 +37,9 @@ pub struct Config {
     /// Where it keeps its data.
     #[command(flatten)]
     pub database: Database,
+    /// Where recordings and attachments are, and what may be uploaded.
+    #[command(flatten)]
+    pub files: Files,
     /// Tokens of people who logged in.
     #[command(flatten)]
     pub auth: Auth,

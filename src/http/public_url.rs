@@ -27,6 +27,11 @@ impl PublicUrl {
             Err(format!("the public URL {url:?} must start with http:// or https://"))
         }
     }
+
+    /// Whether the world is told to come by https.
+    pub fn is_https(&self) -> bool {
+        self.0.as_deref().is_some_and(|url| url.starts_with("https://"))
+    }
 }
 
 /// What links in mails start with: the configured address, or else where this server listens. Never what a request says:

@@ -18,6 +18,7 @@ use crate::auth::{Lockouts, Passwords, Revocations, Seal, Tokens};
 use crate::config::{Config, Turn};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
+use crate::files::Files;
 use crate::live::hub::Hub;
 use crate::store::Store;
 
@@ -38,6 +39,8 @@ pub struct AppState {
     pub lockouts: Lockouts,
     /// What is kept so that only this server reads it.
     pub seal: Seal,
+    /// The bytes of attachments and recordings.
+    pub files: Files,
     pub webhooks: Webhooks,
     pub limits: RateLimits,
     pub clock: Clock,
@@ -72,6 +75,7 @@ impl AppState {
         revocations: Revocations,
         passwords: Passwords,
         seal: Seal,
+        files: Files,
         webhooks: Webhooks,
         metrics: Option<PrometheusHandle>,
         readiness: Readiness,
@@ -98,6 +102,7 @@ impl AppState {
             passwords,
             lockouts: Lockouts::new(clock.clone(), config.auth.lockout_failures),
             seal,
+            files,
             webhooks,
             limits: RateLimits::new(&config.limits, &config.server, clock.clone())?,
             lookups: Lookups::new(clock.clone()),

@@ -1,4 +1,4 @@
-//! Owns the words of notices about appointments, which staff see inside the product and on their sockets.
+//! Owns the words of notices, which staff see inside the product and on their sockets.
 
 use super::{one_line, times};
 use crate::domain::clock::Timestamp;
@@ -55,6 +55,16 @@ pub fn appointment(
     let colon = if locale == Locale::Fr { " : " } else { ": " };
     let subject = format!("{heading}{colon}{}", one_line(title));
     (subject, format!("{}, {}", one_line(customer), times::told(at, zone, locale)))
+}
+
+/// The title and the body of the notice that a webhook was switched off after so many days of nothing but failures.
+pub fn webhook_disabled(url: &str, days: u32, locale: Locale) -> (&'static str, String) {
+    match locale {
+        Locale::PtBr => ("Webhook desativado", format!("{url} só falhou nos últimos {days} dias.")),
+        Locale::En => ("Webhook switched off", format!("{url} has only failed for {days} days.")),
+        Locale::Es => ("Webhook desactivado", format!("{url} solo ha fallado en los últimos {days} días.")),
+        Locale::Fr => ("Webhook désactivé", format!("{url} n'a fait qu'échouer depuis {days} jours.")),
+    }
 }
 
 #[cfg(test)]

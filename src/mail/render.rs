@@ -4,7 +4,7 @@
 //! Values of others stand in lines of ours: they lose their control characters before, and in HTML they are escaped.
 
 use minijinja::value::{Serde, Value};
-use minijinja::{AutoEscape, Environment, HtmlEscape, State, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, State, UndefinedBehavior};
 use serde_json::Value as Json;
 
 use super::message::Message;
@@ -83,11 +83,28 @@ fn link(state: &State, url: String) -> Value {
     let is_web = url.starts_with("https://") || url.starts_with("http://");
     match state.auto_escape() {
         AutoEscape::Html if is_web => {
-            let shown = HtmlEscape(&url);
+            let shown = escaped(&url);
             Value::from_safe_string(format!("<a href=\"{shown}\">{shown}</a>"))
         }
         _ => Value::from(url),
     }
+}
+
+/// As HTML shows it. The template engine's own way also writes slashes as numbers, which simple readers of mails and whoever
+/// looks for links in them do not understand.
+fn escaped(url: &str) -> String {
+    let mut html = String::with_capacity(url.len());
+    for c in url.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            other => html.push(other),
+        }
+    }
+    html
 }
 
 /// The message's fields as the words name them: texts in one line, times as people write them.

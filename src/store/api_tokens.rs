@@ -132,9 +132,10 @@ pub async fn create(work: &mut Work, new: NewApiToken) -> Result<ApiToken> {
 /// One page of the company's tokens.
 pub async fn list(store: &Store, tenant: TenantId, sort: Sort<ApiTokenSort>, page: Page) -> Result<Paged<ApiToken>> {
     let mut tx = store.tenant_tx(tenant).await?;
-    let total_count = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_tokens WHERE tenant_id = $1"#, tenant.0)
-        .fetch_one(&mut *tx)
-        .await?;
+    let total_count =
+        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_tokens WHERE tenant_id = $1"#, tenant.0)
+            .fetch_one(&mut *tx)
+            .await?;
     let mut query = QueryBuilder::<Postgres>::new(
         "SELECT t.id, t.name, t.role, t.hint, t.user_id, u.name AS user_name, t.expires_at, t.last_used_at, t.inserted_at
          FROM api_tokens t JOIN users u ON u.tenant_id = t.tenant_id AND u.id = t.user_id WHERE t.tenant_id = ",

@@ -19,11 +19,10 @@ use crate::http::envelope::Data;
 use crate::http::error::ApiError;
 use crate::http::input::{Body, EMAIL_CHARS_MAX, Fields, Input, WORD_CHARS_MAX, described_bodies};
 use crate::http::logins::{Account, TagOf, TokenPair, refresh_hash};
+use crate::http::proof::PASSWORD_CHARS_MAX;
 use crate::http::state::AppState;
 use crate::store::sessions::{self, Rotated};
 
-/// Longest password that is read; hashing time grows with it. Longer than any that can be chosen.
-pub const PASSWORD_CHARS_MAX: usize = 256;
 /// Longest token that is read.
 pub const TOKEN_CHARS_MAX: usize = 4_096;
 
@@ -117,8 +116,7 @@ async fn login(
     if account.user.mfa_enabled || account.lacks_second_factor() {
         // The attempt is dropped uncounted: a right password is no failure, and forgets none before the code is right.
         let bearer = account.bearer(state.ids.next::<SessionId>(state.clock.now()));
-        let mfa_token =
-            state.tokens.issue_mfa(&bearer, &account.user.password_hash).map_err(ApiError::internal)?;
+        let mfa_token = state.tokens.issue_mfa(&bearer, &account.user.password_hash).map_err(ApiError::internal)?;
         return Ok(Twice::json(LoginOutcome::SecondFactor(SecondFactorAsked {
             mfa_required: true,
             mfa_token,
@@ -216,7 +214,8 @@ async fn logout(
     // A page that slept past its access token's life still logs out by its refresh token.
     let claims = by_bearer
         .or_else(|| request.refresh_token.as_deref().and_then(|token| state.tokens.verify(token, Use::Refresh).ok()));
-    let (tenant, session) = claims.and_then(|claims| Some((claims.tid, claims.sid?))).ok_or_else(ApiError::unauthorized)?;
+    let (tenant, session) =
+        claims.and_then(|claims| Some((claims.tid, claims.sid?))).ok_or_else(ApiError::unauthorized)?;
     state.limits.check_account(tag.address(), &("logout", session))?;
     tag.0.set_tenant(tenant);
     state.log_out(tenant, session).await?;
@@ -254,8 +253,7 @@ mod tests {
             json!({"data": {"access_token": "a", "refresh_token": "r", "user": user},
                 "access_token": "a", "refresh_token": "r", "user": user})
         );
-        let asked =
-            SecondFactorAsked { mfa_required: true, mfa_token: "m".to_owned(), mfa_enrolment_required: false };
+        let asked = SecondFactorAsked { mfa_required: true, mfa_token: "m".to_owned(), mfa_enrolment_required: false };
         assert_eq!(
             serde_json::to_value(Twice::json(LoginOutcome::SecondFactor(asked)).0).unwrap(),
             json!({"data": {"mfa_required": true, "mfa_token": "m"}, "mfa_required": true, "mfa_token": "m"})

@@ -1,34 +1,29 @@
 //! Owns second factors: the code at a login, and what a user does with his own factor: set one up, confirm it, get new
-//! recovery codes, give it up. The arithmetic is `auth`'s, the rows are the store's.
-//!
-//! Every code and password taken here counts against the account's tries, as at a login: a stolen token must not become a
-//! way to guess.
+//! recovery codes, give it up. How a code or password is checked is `proof`'s, the arithmetic is `auth`'s, the rows are the
+//! store's.
 
 use axum::Json;
-use axum::extract::{FromRef, FromRequestParts, State};
-use axum::http::request::Parts;
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::{PASSWORD_CHARS_MAX, TOKEN_CHARS_MAX, Twice};
-use crate::auth::second_factor::{self, Code, RECOVERY_CODES};
-use crate::auth::tokens::password_fingerprint;
-use crate::auth::{Claims, Use};
+use super::auth::{TOKEN_CHARS_MAX, Twice};
+use crate::auth::Use;
+use crate::auth::second_factor::{self, Code};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TenantId, UserId};
-use crate::http::caller::{Callers, Manager, Staff, bearer, same_tenant};
+use crate::http::caller::{Manager, Staff};
 use crate::http::envelope::{Data, Deleted};
 use crate::http::error::ApiError;
 use crate::http::input::{Body, Fields, Ids, Input, described_bodies};
 use crate::http::logins::{Account, TagOf, TokenPair};
+use crate::http::proof::{
+    CODE_CHARS_MAX, Enrolling, Proof, account_of, account_of_user, opened, prove, seal_context, take_code,
+};
 use crate::http::state::AppState;
-use crate::store::second_factors::{self, SecondFactor};
-use crate::store::{Author, users};
-
-/// Longest code that is read: a recovery code with room for the ways people space one.
-const CODE_CHARS_MAX: usize = 64;
+use crate::store::{second_factors, users};
 
 /// The routes below `/api/auth`.
 pub fn login_routes() -> OpenApiRouter<AppState> {
@@ -61,7 +56,7 @@ impl Input for VerifyRequest {
     }
 }
 
-described_bodies!(VerifyRequest, ConfirmRequest, Proof);
+described_bodies!(VerifyRequest, ConfirmRequest);
 
 /// Log in with a second factor
 ///
@@ -86,106 +81,6 @@ async fn verify_second_factor(
     let pair = state.log_in(&account).await?;
     attempt.succeeded();
     Ok(Twice::json(pair))
-}
-
-/// The account of an `mfa_token`, if the password it followed is still his.
-async fn account_of(state: &AppState, claims: &Claims) -> Result<Account, ApiError> {
-    Account::find(&state.store, claims.tid, claims.user())
-        .await?
-        .filter(|account| claims.pwd == Some(password_fingerprint(&account.user.password_hash)))
-        .ok_or_else(ApiError::unauthorized)
-}
-
-/// Whether `typed` is a code of the account's confirmed factor that was not taken before; from then on it was.
-async fn take_code(state: &AppState, account: &Account, typed: &str) -> Result<bool, ApiError> {
-    let (tenant, user) = (account.company.id, account.user.id);
-    let Some(code) = Code::read(typed) else { return Ok(false) };
-    let mut work = state.store.work(tenant, state.clock.now(), None).await?;
-    let taken = match code {
-        Code::Recovery(code) => {
-            let hash = second_factor::recovery_hash(tenant, user, &code);
-            second_factors::take_recovery_code(&mut work, user, &hash).await?
-        }
-        Code::OneTime(code) => {
-            let factor = second_factors::find(&state.store, tenant, user).await?;
-            let secret = factor.and_then(|factor| opened(state, tenant, user, &factor));
-            match secret.and_then(|secret| second_factor::step_of(&secret, &code, work.now)) {
-                Some(step) => second_factors::take_step(&mut work, user, step).await?,
-                None => false,
-            }
-        }
-    };
-    if taken {
-        work.commit().await?;
-    }
-    Ok(taken)
-}
-
-/// What a sealed secret is sealed for: moved to another user's row, it opens no more.
-fn seal_context(tenant: TenantId, user: UserId) -> String {
-    format!("second factor of {tenant} {user}")
-}
-
-fn opened(state: &AppState, tenant: TenantId, user: UserId, factor: &SecondFactor) -> Option<Vec<u8>> {
-    let secret = state.seal.open(&seal_context(tenant, user), &factor.secret);
-    if secret.is_none() {
-        // The server's secret was changed. Recovery codes still serve: they are hashed, not sealed.
-        tracing::error!(%tenant, %user, "a second factor was sealed with another secret");
-    }
-    secret
-}
-
-/// Extracts who may set up a factor: a user who is logged in, or one whose login waits for his first factor and who sends
-/// its `mfa_token` as the bearer.
-#[derive(Clone, Debug)]
-pub struct Enrolling {
-    tenant: TenantId,
-    user: UserId,
-    /// The claims of the `mfa_token`; absent of a user who is logged in.
-    waits: Option<Claims>,
-    author: Author,
-}
-
-impl<S> FromRequestParts<S> for Enrolling
-where
-    S: Send + Sync,
-    Callers: FromRef<S>,
-    crate::auth::Tokens: FromRef<S>,
-{
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let claims = bearer(&parts.headers)
-            .and_then(|token| crate::auth::Tokens::from_ref(state).verify(token, Use::Mfa).ok());
-        let Some(claims) = claims else {
-            let staff = Staff::from_request_parts(parts, state).await?;
-            staff.require_login()?;
-            return Ok(Self { tenant: staff.tenant, user: staff.user, waits: None, author: staff.author() });
-        };
-        same_tenant(&parts.headers, claims.tenant.as_deref().unwrap_or_default())?;
-        let Ok(tag) = TagOf::from_request_parts(parts, state).await;
-        tag.0.set_tenant(claims.tid);
-        let author = Author { user: claims.user(), token: None, request_id: tag.0.request_id };
-        Ok(Self { tenant: claims.tid, user: claims.user(), waits: Some(claims), author })
-    }
-}
-
-impl Enrolling {
-    /// His account. An `mfa_token` sets up a first factor and nothing else.
-    async fn account(&self, state: &AppState) -> Result<Account, ApiError> {
-        let account = match &self.waits {
-            Some(claims) => account_of(state, claims).await?,
-            None => account_of_user(state, self.tenant, self.user).await?,
-        };
-        if self.waits.is_some() && !account.lacks_second_factor() {
-            return Err(ApiError::unauthorized());
-        }
-        Ok(account)
-    }
-}
-
-async fn account_of_user(state: &AppState, tenant: TenantId, user: UserId) -> Result<Account, ApiError> {
-    Account::find(&state.store, tenant, user).await?.ok_or_else(ApiError::unauthorized)
 }
 
 /// How things stand with a user's second factor.
@@ -235,7 +130,11 @@ pub struct Enrolment {
 /// tokens are refused.
 #[utoipa::path(post, path = "/api/v1/users/me/mfa", tag = "Authentication", security(("staff" = ["attendant"])),
     responses((status = 200, body = Data<Enrolment>)))]
-async fn enrol_second_factor(State(state): State<AppState>, tag: TagOf, by: Enrolling) -> Result<Data<Enrolment>, ApiError> {
+async fn enrol_second_factor(
+    State(state): State<AppState>,
+    tag: TagOf,
+    by: Enrolling,
+) -> Result<Data<Enrolment>, ApiError> {
     state.limits.check_account(tag.address(), &("mfa", by.user))?;
     let account = by.account(&state).await?;
     let secret = second_factor::new_secret(&state.ids);
@@ -340,39 +239,6 @@ fn recovery_codes(state: &AppState, tenant: TenantId, user: UserId) -> (Vec<Stri
     (codes, hashes)
 }
 
-/// How somebody who is logged in shows that it is still he: by his password or by a code. One of them is enough.
-#[derive(Debug)]
-pub struct Proof {
-    pub password: Option<String>,
-    /// Six digits, or a recovery code.
-    pub code: Option<String>,
-}
-
-impl Input for Proof {
-    fn read(fields: &mut Fields) -> Self {
-        Self { password: fields.secret("password", PASSWORD_CHARS_MAX), code: fields.text("code", CODE_CHARS_MAX) }
-    }
-}
-
-/// 422 unless the proof is right.
-async fn prove(state: &AppState, account: &Account, proof: Proof) -> Result<(), ApiError> {
-    let attempt = state.attempt(&account.company.slug, &account.user.email)?;
-    let (field, right) = match (proof.password, proof.code) {
-        (Some(password), _) => {
-            let stored = Some(account.user.password_hash.clone());
-            ("password", state.passwords.verify(password, stored).await?)
-        }
-        (None, Some(code)) => ("code", take_code(state, account, &code).await?),
-        (None, None) => return Err(ApiError::field("code", "can't be blank")),
-    };
-    if right {
-        // Not `succeeded`: half a login forgets no failures.
-        return Ok(());
-    }
-    attempt.failed();
-    Err(ApiError::field(field, "is invalid"))
-}
-
 /// New recovery codes.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RecoveryCodes {
@@ -396,7 +262,6 @@ async fn renew_recovery_codes(
     let account = own_factor(&state, &tag, &staff).await?;
     prove(&state, &account, proof).await?;
     let (codes, hashes) = recovery_codes(&state, staff.tenant, staff.user);
-    debug_assert_eq!(codes.len(), RECOVERY_CODES);
     let mut work = state.work(&staff).await?;
     second_factors::replace_recovery_codes(&mut work, staff.user, &hashes).await?;
     work.commit().await?;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{Endpoint, Event, Target};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TenantId, UserId};
+use crate::domain::locale::Locale;
 use crate::domain::words::words;
 use crate::store::page::push_page;
 use crate::store::{Page, Paged, Result, Sort, Store, StoreError, Work};
@@ -68,13 +69,22 @@ words! {
     }
 }
 
-/// Who hears that a webhook was switched off.
+/// A webhook that was switched off for its failures, and who is to hear of it.
+#[derive(Clone, Debug)]
+pub struct Disabled {
+    pub url: String,
+    pub company: String,
+    pub failing_since: Timestamp,
+    pub managers: Vec<ManagerContact>,
+}
+
+/// How to reach a manager.
 #[derive(Clone, Debug)]
 pub struct ManagerContact {
     pub user: UserId,
     pub name: String,
     pub email: String,
-    pub locale: String,
+    pub locale: Locale,
 }
 
 #[derive(sqlx::FromRow)]
@@ -263,17 +273,19 @@ pub async fn remove(work: &mut Work, id: Uuid) -> Result<bool> {
     Ok(done.rows_affected() > 0)
 }
 
-/// Switches a webhook off that has failed without a success since `failing_before` or longer; its URL and whom to tell.
+/// Switches a webhook off that has failed without a success since `failing_before` or longer; what to tell, and whom.
 /// `None` when it recovered meanwhile, or was off.
 pub async fn disable_failing(
     work: &mut Work,
     webhook: Endpoint,
     failing_before: Timestamp,
-) -> Result<Option<(String, Vec<ManagerContact>)>> {
+) -> Result<Option<Disabled>> {
     let (tenant, now) = (work.tenant.0, work.now.to_utc());
-    let url = sqlx::query_scalar!(
+    let disabled = sqlx::query!(
         "UPDATE webhooks SET active = false, disabled_at = $4, updated_at = $4
-         WHERE tenant_id = $1 AND id = $2 AND active AND failing_since <= $3 RETURNING url",
+         WHERE tenant_id = $1 AND id = $2 AND active AND failing_since <= $3
+         RETURNING url, failing_since AS \"failing_since!\",
+             (SELECT name FROM tenants WHERE tenants.id = $1) AS \"company!\"",
         tenant,
         webhook.webhook,
         failing_before.to_utc(),
@@ -281,7 +293,7 @@ pub async fn disable_failing(
     )
     .fetch_optional(work.tx())
     .await?;
-    let Some(url) = url else { return Ok(None) };
+    let Some(disabled) = disabled else { return Ok(None) };
     let rows = sqlx::query!(
         "SELECT id, name, email, locale FROM users
          WHERE tenant_id = $1 AND active AND role IN ('manager', 'owner') ORDER BY number",
@@ -291,7 +303,8 @@ pub async fn disable_failing(
     .await?;
     let managers = rows
         .into_iter()
-        .map(|row| ManagerContact { user: UserId(row.id), name: row.name, email: row.email, locale: row.locale })
+        .map(|row| ManagerContact { user: UserId(row.id), name: row.name, email: row.email, locale: Locale::closest(&row.locale) })
         .collect();
-    Ok(Some((url, managers)))
+    let failing_since = disabled.failing_since.into();
+    Ok(Some(Disabled { url: disabled.url, company: disabled.company, failing_since, managers }))
 }

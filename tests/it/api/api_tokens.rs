@@ -196,10 +196,9 @@ async fn the_trail_names_the_token_and_never_shows_it() {
         .await
         .unwrap();
     assert!(kept.iter().all(|row| !row.contains(&made.data("token")[8..])), "{kept:?}");
-    let by_token: Vec<uuid::Uuid> =
-        sqlx::query_scalar("SELECT token_id FROM audit WHERE token_id IS NOT NULL")
-            .fetch_all(app.app.store().system())
-            .await
-            .unwrap();
+    let by_token: Vec<uuid::Uuid> = sqlx::query_scalar("SELECT token_id FROM audit WHERE token_id IS NOT NULL")
+        .fetch_all(app.app.store().system())
+        .await
+        .unwrap();
     assert_eq!(by_token.iter().map(ToString::to_string).collect::<Vec<_>>(), [made.id()]);
 }

@@ -1,11 +1,16 @@
 //! The REST API, one file for each resource, named as in its URLs; then what holds for all of them.
 
 mod access_links;
+mod appointment_page;
+mod appointments;
 mod api_tokens;
 mod audit;
 mod auth;
 mod bad_input;
 mod billing;
+mod calls;
+mod company;
+pub mod call_files;
 mod call_tags;
 mod calls;
 mod company;
@@ -14,6 +19,7 @@ mod departments;
 mod every_route;
 mod health;
 mod idempotency;
+mod notifications;
 mod links_in_bulk;
 mod openapi;
 mod origins;
@@ -21,6 +27,12 @@ mod password_reset;
 mod providers;
 mod public_call;
 mod rate_limits;
+mod recordings;
+mod sectors;
+mod security_headers;
+mod tenancy;
+mod transcripts;
+mod uploads;
 mod second_factor;
 mod sectors;
 mod seeds;

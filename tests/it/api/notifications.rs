@@ -3,29 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use vez::domain::ids::{TenantId, UserId};
 use vez::domain::role::Role;
-use vez::store::notifications::{self, Notification};
 
 use super::{NOBODY, each};
 use crate::harness::TestApp;
-
-/// Keeps a notice for a user; gives its id.
-async fn tell(app: &TestApp, tenant: TenantId, user: UserId, title: &str) -> String {
-    let now = app.now();
-    let mut work = app.app.store().work(tenant, now, None).await.unwrap();
-    let notice = Notification {
-        id: app.ids().next(now),
-        kind: "note".into(),
-        title: title.into(),
-        body: "...".into(),
-        inserted_at: now,
-        read_at: None,
-    };
-    assert!(notifications::create(&mut work, user, &notice).await.unwrap());
-    work.commit().await.unwrap();
-    notice.id.to_string()
-}
 
 #[tokio::test]
 async fn a_user_lists_and_reads_his_own_notices_alone() {
@@ -34,10 +15,10 @@ async fn a_user_lists_and_reads_his_own_notices_alone() {
     let (ana, bia) = (acme.user("Ana", Role::Attendant).await, acme.user("Bia", Role::Manager).await);
     let mut ids = Vec::new();
     for title in ["one", "two", "three"] {
-        ids.push(tell(&app, acme.tenant, ana.id, title).await);
+        ids.push(acme.notification(ana.id, title).await.to_string());
         app.advance(Duration::from_secs(1)).await;
     }
-    tell(&app, acme.tenant, bia.id, "other").await;
+    acme.notification(bia.id, "other").await;
 
     let list = ana.client.get("/api/v1/notifications").await.expect(200).body;
     assert_eq!(each(&list["data"], "title"), ["three", "two", "one"]);
@@ -72,9 +53,6 @@ async fn a_user_lists_and_reads_his_own_notices_alone() {
 async fn a_bad_question_is_refused() {
     let app = TestApp::start().await;
     let ana = app.company("acme").await.user("Ana", Role::Attendant).await;
-    ana.client
-        .get("/api/v1/notifications?unread=maybe")
-        .await
-        .expect_error(400, "The parameter unread is invalid");
+    ana.client.get("/api/v1/notifications?unread=maybe").await.expect_error(400, "The parameter unread is invalid");
     app.client().get("/api/v1/notifications").await.expect_error(401, "Unauthorized");
 }

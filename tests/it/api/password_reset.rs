@@ -61,9 +61,8 @@ fn read_links(folder: &Path, links: &mut Vec<String>) {
 async fn token(app: &TestApp, email: &str) -> String {
     let before = links(app).await;
     forgot(app, email, "acme").await.expect(200);
-    let link = eventually("a mail with a link", async || {
-        links(app).await.into_iter().find(|link| !before.contains(link))
-    });
+    let link =
+        eventually("a mail with a link", async || links(app).await.into_iter().find(|link| !before.contains(link)));
     let link = link.await;
     let (base, token) = link.split_once("/reset-password?token=").unwrap();
     assert_eq!(base, "http://127.0.0.1:4000", "not what a request claims");

@@ -85,10 +85,7 @@ async fn a_factor_asks_for_a_code_once_it_is_confirmed() {
     log_in(&app, &ana, "acme").await.expect(200).data("access_token");
     let confirm = format!("{MFA}/confirm");
     let wrong = json!({"code": authenticator.wrong_code(&app)});
-    assert_eq!(
-        ana.client.post(&confirm, wrong).await.expect(422).body,
-        json!({"errors": {"code": ["is invalid"]}})
-    );
+    assert_eq!(ana.client.post(&confirm, wrong).await.expect(422).body, json!({"errors": {"code": ["is invalid"]}}));
     let code = authenticator.code(&app);
     let confirmed = ana.client.post(&confirm, json!({ "code": code })).await.expect(200);
     assert_eq!(keys(&confirmed.body["data"]), ["recovery_codes"]);

@@ -6,10 +6,11 @@ use std::fmt;
 use tokio::sync::OnceCell;
 use vez::auth::sha256_hex;
 use vez::auth::tokens::Bearer;
-use vez::domain::ids::{DepartmentId, LinkId, SessionId, TenantId, UserId};
+use vez::domain::ids::{DepartmentId, LinkId, NotificationId, SessionId, TenantId, UserId};
 use vez::domain::role::Role;
 use vez::store::departments::{self, Department, DepartmentChange};
 use vez::store::links::{self, NewLink};
+use vez::store::notifications::{self, Notification};
 use vez::store::tenants::{self, NewTenant, Plan};
 use vez::store::users::{self, NewUser, UserChange};
 use vez::store::{Store, Work};
@@ -168,6 +169,23 @@ impl Company<'_> {
         let new = NewSession { user, session, token_hash: &hash, expires_at, password_hash: None };
         assert!(sessions::create(self.store(), self.tenant, new, now).await.unwrap());
         (tokens.issue_access(&bearer).unwrap(), session)
+    }
+
+    /// A notice kept for a user; gives its id.
+    pub async fn notification(&self, user: UserId, title: &str) -> NotificationId {
+        let now = self.app.now();
+        let mut work = self.store().work(self.tenant, now, None).await.unwrap();
+        let notice = Notification {
+            id: self.app.ids().next(now),
+            kind: "note".into(),
+            title: title.into(),
+            body: "...".into(),
+            inserted_at: now,
+            read_at: None,
+        };
+        assert!(notifications::create(&mut work, user, &notice).await.unwrap());
+        work.commit().await.unwrap();
+        notice.id
     }
 
     /// A reusable link to a department; gives its token.

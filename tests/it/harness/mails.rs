@@ -70,7 +70,7 @@ fn quoted_printable(text: &str) -> String {
 }
 
 impl TestApp {
-    /// The mails it wrote so far, in the order they were enqueued.
+    /// The mails it wrote so far, in that order.
     pub fn mails(&self) -> Vec<Mail> {
         read_folder(&self.config().database.data_dir.join("mail"))
     }
@@ -86,8 +86,7 @@ fn read_folder(folder: &Path) -> Vec<Mail> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "eml"));
-    // Ids begin with their time.
-    files.sort();
+    files.sort_by_key(|file| std::fs::metadata(file).unwrap().modified().unwrap());
     files.iter().map(|file| Mail::parse(&std::fs::read_to_string(file).unwrap())).collect()
 }
 
