@@ -48,6 +48,14 @@ pub async fn remove(work: &mut Work, department: DepartmentId) -> Result<Removal
     if appointments.fetch_one(work.tx()).await? {
         return Ok(Removal::HasAppointments);
     }
+    let recordings = sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM recordings WHERE tenant_id = $1 AND department_id = $2) AS \"any!\"",
+        tenant.0,
+        department.0
+    );
+    if recordings.fetch_one(work.tx()).await? {
+        return Ok(Removal::HasRecordings);
+    }
     let members = sqlx::query_scalar!(
         "DELETE FROM department_users WHERE tenant_id = $1 AND department_id = $2 RETURNING user_id",
         tenant.0,
