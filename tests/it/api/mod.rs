@@ -32,6 +32,8 @@ mod security_headers;
 mod seeds;
 mod tags;
 mod tenancy;
+mod turn_credentials;
+mod tenancy;
 mod transcripts;
 mod turn_credentials;
 mod uploads;
