@@ -34,6 +34,8 @@ pub struct NewCall {
     pub single_use: bool,
     pub caller: Caller,
     pub priority: u8,
+    /// When the appointment he joins with is or was due: from then on he ranks as if he had joined then.
+    pub due_at: Option<Timestamp>,
     pub requirements: Vec<String>,
     /// The hash of the key that makes joining again the same call.
     pub join_key: Option<String>,
@@ -88,6 +90,7 @@ impl Queues {
             single_use: new.single_use,
             caller: Arc::new(new.caller),
             priority: new.priority,
+            due_at: new.due_at,
             requirements: requirements.into(),
             join_key: new.join_key.as_deref().map(Arc::from),
         });

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
 use super::ids::{CallId, CustomerId, DepartmentId, GrantId, LinkId, UserId};
+use super::transfer::Transfer;
 
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
@@ -114,18 +115,22 @@ pub const PRIORITY_MAX: u8 = 10;
 /// A call's static place in line: smaller is sooner. It never changes, so nothing is ever re-sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rank {
-    /// `joined_at` less a minute per step of priority, in microseconds.
+    /// Since when the call counts as waiting, less a minute per step of priority, in microseconds.
     pub at: i64,
     /// The call's number, which breaks ties.
     pub number: i64,
 }
 
-impl Rank {
-    /// The place of a call that joined at `joined_at`.
-    pub fn new(joined_at: Timestamp, priority: u8, number: i64) -> Self {
-        let head_start = i64::from(priority.min(PRIORITY_MAX)) * (PRIORITY_STEP_SECONDS as i64) * 1_000_000;
-        Self { at: joined_at.micros().saturating_sub(head_start), number }
-    }
+/// The time a call's rank is made of, before ties are broken by its number.
+///
+/// A customer with an appointment has, from its due time on, the rank of the due time (RULES.md). Who joins late has
+/// waited since then; who joins early ranks by his join until the due time, like everybody. At that moment the rank of
+/// the due time would be the *later* one, and nobody is put back for having come in good time, so his rank stays. In
+/// both cases it is the earlier of the two times, known at the join: static, as every rank is.
+pub fn ranked_at(joined_at: Timestamp, due_at: Option<Timestamp>, priority: u8) -> Timestamp {
+    let since = due_at.map_or(joined_at, |due| due.min(joined_at));
+    let head_start = i64::from(priority.min(PRIORITY_MAX)) * (PRIORITY_STEP_SECONDS as i64) * 1_000_000;
+    Timestamp::from_micros(since.micros().saturating_sub(head_start))
 }
 
 /// Who called, as typed at the join. Names and contacts live here and in rows that can be erased, never in events.
@@ -171,6 +176,8 @@ pub struct CallSnapshot {
     /// The hash of the key a client may join again with.
     pub join_key: Option<Arc<str>>,
     pub joined_at: Timestamp,
+    /// The place in line, by [`ranked_at`]; stored, so that no later change of the rules moves those who wait.
+    pub ranked_at: Timestamp,
     pub phase: Phase,
     pub end_reason: Option<EndReason>,
     /// The present agent, or the last one of an ended call.
@@ -189,6 +196,8 @@ pub struct CallSnapshot {
     pub wrap_up_ends_at: Option<Timestamp>,
     pub exclusions: Vec<Exclusion>,
     pub last_offer: Option<LastOffer>,
+    /// The last transfer, if there was one; apart, because most calls have none.
+    pub transfer: Option<Box<Transfer>>,
     /// Whether a device of the customer ever came.
     pub connected: bool,
     pub version: i64,
@@ -199,7 +208,7 @@ pub struct CallSnapshot {
 impl CallSnapshot {
     /// The place in line.
     pub fn rank(&self) -> Rank {
-        Rank::new(self.joined_at, self.priority, self.number)
+        Rank { at: self.ranked_at.micros(), number: self.number }
     }
 
     /// The public status.

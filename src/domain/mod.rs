@@ -20,3 +20,4 @@ pub mod ids;
 pub mod record;
 pub mod role;
 pub mod rules;
+pub mod transfer;

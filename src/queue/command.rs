@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::exchange::ToQueue;
 use crate::domain::call::{Caller, EndReason, Requirements};
+use crate::domain::clock::Timestamp;
 use crate::domain::department::Settings;
 use crate::domain::ids::{CallId, DeviceId, GrantId, LinkId, PickId, UserId};
 
@@ -18,6 +19,8 @@ pub struct NewCall {
     pub single_use: bool,
     pub caller: Arc<Caller>,
     pub priority: u8,
+    /// When the appointment he joins with is or was due.
+    pub due_at: Option<Timestamp>,
     pub requirements: Requirements,
     /// Hash of the key that makes joining again the same call.
     pub join_key: Option<Arc<str>>,

@@ -11,7 +11,7 @@ use super::effect::Effect;
 use super::event::{ReturnReason, Said, Settled};
 use super::rejection::Rejection;
 use super::state::{Call, Queue};
-use crate::domain::call::{CallSnapshot, EndReason, OfferOutcome, PRIORITY_MAX, Phase};
+use crate::domain::call::{CallSnapshot, EndReason, OfferOutcome, PRIORITY_MAX, Phase, ranked_at};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{QUEUE_SIZE_MAX, Settings};
 use crate::domain::ids::{CallId, DeviceId, LinkId, UserId};
@@ -42,16 +42,18 @@ impl Queue {
         }
         let joined_at = self.now.max(self.joined_floor);
         self.joined_floor = joined_at;
+        let priority = new.priority.min(PRIORITY_MAX);
         let snapshot = CallSnapshot {
             id: new.id,
             number: new.number,
             department_id: self.settings.department_id,
             link_id: new.link_id,
             caller: new.caller,
-            priority: new.priority.min(PRIORITY_MAX),
+            priority,
             requirements: new.requirements,
             join_key: new.join_key,
             joined_at,
+            ranked_at: ranked_at(joined_at, new.due_at, priority),
             phase: Phase::Waiting,
             end_reason: None,
             user_id: None,
@@ -64,6 +66,7 @@ impl Queue {
             wrap_up_ends_at: None,
             exclusions: Vec::new(),
             last_offer: None,
+            transfer: None,
             connected: false,
             version: 0,
             changed_at: self.now,
@@ -76,7 +79,7 @@ impl Queue {
         self.calls.insert(id, Box::new(Call::new(snapshot, present_until, self.now)));
         self.reindex(id);
         let event =
-            self.event("call_joined", Some(id), None, json!({ "priority": new.priority, "link_id": new.link_id }));
+            self.event("call_joined", Some(id), None, json!({ "priority": priority, "link_id": new.link_id }));
         let call = self.changed(id);
         let position = self.position(id);
         if let Some(call) = self.calls.get_mut(&id) {

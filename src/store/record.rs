@@ -245,6 +245,8 @@ impl RecordWriter {
             LOCK_CLASS,
             BATCH_LOCK,
             connection.generation,
+            &calls.ranked_at,
+            &calls.transfer as _,
         )
         .fetch_all(&mut *connection.connection)
         .await

@@ -177,7 +177,7 @@ async fn open_calls(tx: &mut Transaction, tenant: TenantId, department: Departme
         "SELECT c.id, c.number, c.department_id, c.link_id, c.customer_id, c.customer_name, c.customer_email,
                 c.customer_phone, c.reason, c.priority, c.requirements, c.join_key, c.inserted_at, c.phase, c.end_reason,
                 c.user_id, u.name AS \"user_name?\", c.grant_id, c.assigned_at, c.accepted_at, c.started_at,
-                c.completed_at, c.wrap_up_ends_at, c.exclusions, c.last_offer, c.connected, c.updated_at, c.version
+                c.completed_at, c.wrap_up_ends_at, c.exclusions, c.last_offer, c.ranked_at, c.transfer, c.connected, c.updated_at, c.version
          FROM calls c LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
          WHERE c.tenant_id = $1 AND c.department_id = $2 AND c.open ORDER BY c.number",
         tenant.0,

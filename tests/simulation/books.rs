@@ -59,6 +59,8 @@ pub struct Books {
     pub told: BTreeMap<CallId, u32>,
     /// The served time of each department's last change of settings.
     configured: BTreeMap<DepartmentId, i64>,
+    /// When the appointments of those who joined with one were due.
+    pub due: BTreeMap<CallId, Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,6 +97,9 @@ impl World {
     pub fn before_queue(&mut self, tenant: usize, department: DepartmentId, command: &Command) -> Before {
         let sampled = self.dice.chance(30);
         let now = self.clock();
+        if let Command::Join(new) = command {
+            self.tenants[tenant].books.due.extend(new.due_at.map(|due| (new.id, due)));
+        }
         let Some(shell) = self.queue(tenant, department) else { unreachable!("asked only of living queues") };
         let queue = &shell.queue;
         let mut before =
@@ -121,7 +126,7 @@ impl World {
                         } else {
                             "none"
                         };
-                        (place_by_the_rules(snapshot), snapshot.id, reason)
+                        (place_by_the_rules(snapshot, &self.tenants[tenant].books.due), snapshot.id, reason)
                     })
                     .collect();
             }
@@ -188,7 +193,7 @@ impl World {
                         "who_refused_is_not_asked_again",
                         || format!("{call:?} to {user:?}, who refused at {refused:?}, now {served}"),
                     )?;
-                    let rank = shell.queue.call(*call).map(|call| place_by_the_rules(call.snapshot()));
+                    let rank = shell.queue.call(*call).map(|call| place_by_the_rules(call.snapshot(), &books.due));
                     // It may have ended within the same command.
                     let Some(rank) = rank else { continue };
                     let earlier = before.earlier.iter().filter(|(other, ..)| *other < rank);

@@ -282,8 +282,6 @@ impl World {
 
     /// A stranger asks for a place.
     pub fn join(&mut self, tenant: usize, department: DepartmentId, link: LinkId) {
-        let this = &mut self.tenants[tenant];
-        this.next_number += 1 + self.dice.below(3) as i64;
         let requirements: Requirements = match self.dice.below(10) {
             0 => vec![Arc::from(crate::world::SKILLS[0])].into(),
             1 => vec![Arc::from(crate::world::SKILLS[1])].into(),
@@ -291,6 +289,13 @@ impl World {
             _ => Vec::new().into(),
         };
         let key = self.dice.roll();
+        let now = self.clock().micros();
+        let due_at = self.dice.chance(120).then(|| {
+            // Up to half an hour late or early.
+            vez::domain::clock::Timestamp::from_micros(now + self.dice.within(0, 3_600_000_000) as i64 - 1_800_000_000)
+        });
+        let this = &mut self.tenants[tenant];
+        this.next_number += 1 + self.dice.below(3) as i64;
         let new = NewCall {
             id: self.dice.id(),
             number: this.next_number,
@@ -304,6 +309,7 @@ impl World {
                 reason: None,
             }),
             priority: if self.dice.chance(200) { self.dice.below(12) as u8 } else { 0 },
+            due_at,
             requirements,
             join_key: self.dice.chance(700).then(|| Arc::from(format!("{key:x}"))),
         };

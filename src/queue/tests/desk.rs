@@ -200,6 +200,7 @@ impl Desk {
                 reason: None,
             }),
             priority: after(words, "priority").map_or(0, |text| text.parse().unwrap()),
+            due_at: after(words, "due").map(|time| at(time.parse().unwrap())),
             requirements: skills(after(words, "needs")),
             join_key: after(words, "key").map(Arc::from),
         })

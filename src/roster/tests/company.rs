@@ -329,6 +329,7 @@ impl Company {
                 reason: None,
             }),
             priority: after(words, "priority").map_or(0, |text| text.parse().unwrap()),
+            due_at: after(words, "due").map(|time| at(time.parse().unwrap())),
             requirements: skills(after(words, "needs")),
             join_key: None,
         };
