@@ -2,6 +2,7 @@
 //! move a call between them live in `queue`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -209,6 +210,17 @@ impl CallSnapshot {
     /// The place in line.
     pub fn rank(&self) -> Rank {
         Rank { at: self.ranked_at.micros(), number: self.number }
+    }
+
+    /// Moves what its row says of deadlines by a time in which nobody served it.
+    pub fn put_off(&mut self, gap: Duration) {
+        let gap = i64::try_from(gap.as_micros()).unwrap_or(0);
+        for exclusion in &mut self.exclusions {
+            exclusion.until_micros += gap;
+        }
+        if let Some(until) = self.transfer.as_mut().and_then(|transfer| transfer.kept_until_micros.as_mut()) {
+            *until += gap;
+        }
     }
 
     /// The public status.

@@ -9,6 +9,7 @@ use super::apply::Reply;
 use super::command::NewCall;
 use super::effect::Effect;
 use super::event::{ReturnReason, Said, Settled};
+use super::exchange::WithdrawReason;
 use super::rejection::Rejection;
 use super::state::{Call, Queue};
 use crate::domain::call::{CallSnapshot, EndReason, OfferOutcome, PRIORITY_MAX, Phase, ranked_at};
@@ -29,6 +30,11 @@ impl Queue {
             && let Some(id) = self.by_join_key(link, key)
         {
             return Ok(self.joined_again(id));
+        }
+        if let (Some(link), Some(key)) = (new.link_id, &new.join_key)
+            && self.moved_keys.get(&(link, key.clone())).is_some_and(|call| self.moved_to(*call).is_some())
+        {
+            return Err(Rejection::Moved);
         }
         if !self.settings.active {
             return Err(Rejection::DepartmentInactive);
@@ -234,7 +240,16 @@ impl Queue {
     }
 
     pub(super) fn configure(&mut self, settings: Settings) {
+        let offered = self.offers_calls();
         self.settings = settings;
+        if offered != self.offers_calls() {
+            // Hand-backs made before this say nothing any more, and neither does the demand.
+            self.demand_version += 1;
+            self.demand_changed = true;
+            if offered {
+                self.withdraw_all_offers(WithdrawReason::Withdrawn);
+            }
+        }
         // A changed wait limit moves every deadline; this is rare and a department's own doing.
         let ids: Vec<CallId> = self.calls.keys().copied().collect();
         for id in ids {

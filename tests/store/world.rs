@@ -146,6 +146,7 @@ impl World {
             misses: 2,
             leased: true,
             wrap_ups: vec![WrapUp {
+                department_id: None,
                 call_id: self.ids.next(self.now),
                 ends_at_micros: self.now.micros() + 60_000_001,
                 kept_until_micros: self.now.micros() + 61_000_000,
