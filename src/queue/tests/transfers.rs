@@ -80,7 +80,7 @@ fn who_is_transferred_keeps_his_place_and_starts_once() {
          # Old news of a call that has gone on changes nothing.
          11  Yan transfers Ana to billing      -> Ana goes to billing from Yan; g3 wraps up until 26
          12  queue adopts                      -> Ana comes
-         13  Ana leaves                        -> Ana ended left completed
+         13  Ana leaves                        -> Ana ended left missed
          14  queue adopts again",
     );
 }
