@@ -22,11 +22,14 @@ ROUNDS  ?= 20
 # make run
 ARGS    ?=
 
-.PHONY: help setup run build test load sim crash sqlx clean
+# make api-fuzz
+CASES   ?= 30
+
+.PHONY: help setup run build test load sim crash api-fuzz sqlx clean
 
 help: ## List these commands
 	@echo "Usage: make <command> [VARIABLE=value]"; echo
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-10s%s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-12s%s\n' "$$name" "$$text"; done
 
 setup: ## Install what this machine lacks (silent when nothing is)
 	@dev/setup
@@ -52,6 +55,9 @@ sim: setup ## Run the seeded simulation of the core (SEEDS=5000; SIM_SEED=n repe
 
 crash: setup ## Kill the server under load and check that nothing acknowledged is lost (ROUNDS=20)
 	env -u DATABASE_URL CRASH_ROUNDS=$(ROUNDS) $(CARGO) test --locked --test crash -- --nocapture
+
+api-fuzz: build ## Ask the API what its description allows and more, with schemathesis (CASES=30 for each operation and role)
+	@dev/api-fuzz $(CASES)
 
 sqlx: setup ## Write .sqlx anew after changing a statement or a migration
 	@dev/sqlx-prepare

@@ -40,3 +40,6 @@ CREATE TABLE service_provider_users (
 );
 CREATE INDEX service_provider_users_user ON service_provider_users (tenant_id, user_id);
 SELECT vez_protect('service_provider_users');
+
+SELECT vez_audit('service_providers', 'service_provider', 'id', '{document,email,phone}');
+SELECT vez_audit('service_provider_users', 'service_provider_user', 'service_provider_id');

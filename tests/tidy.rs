@@ -259,6 +259,26 @@ fn sql_is_spoken_only_by_store_and_reports() {
     report(&faults);
 }
 
+/// Routes that are no part of the API, and so not in its description.
+const UNDESCRIBED: [&str; 1] = ["src/http/routes/health.rs"];
+
+#[test]
+fn every_route_of_the_api_is_routed_by_its_description() {
+    let mut faults = String::new();
+    for source in sources(&["src/http/routes"]) {
+        if UNDESCRIBED.contains(&source.path.as_str()) {
+            continue;
+        }
+        for (line, text) in &source.code {
+            // `routes!` takes a handler only with its `#[utoipa::path]`; anything else could leave it out.
+            if [".route(", "axum::routing", ".nest("].iter().any(|word| text.contains(word)) {
+                writeln!(faults, "{}:{line}: routed without a description; use `routes!`", source.path).unwrap();
+            }
+        }
+    }
+    report(&faults);
+}
+
 #[test]
 fn every_file_says_what_it_owns_and_stays_readable() {
     let mut faults = String::new();

@@ -26,6 +26,7 @@ use crate::live::topic::Topic;
 use crate::queue::Command;
 use crate::store::{Store, StoreError, restore};
 
+mod bounds;
 mod link;
 
 /// Commands of one tenant under way at once: mailboxes have no bound of their own, so this is theirs. Ten thousand sockets
@@ -181,6 +182,7 @@ impl System {
         let (root, _) = Actor::spawn(None, Root(system.clone()), ()).await?;
         let _ = system.0.root.set(root);
         tokio::spawn(system.clone().stop_idle());
+        tokio::spawn(system.clone().follow_bounds());
         Ok(system)
     }
 
@@ -358,9 +360,7 @@ impl System {
         loop {
             self.0.shared.clock.sleep(IDLE_PERIOD).await;
             let mut idle_now = Vec::new();
-            let gates: Vec<(TenantId, Arc<Gate>)> =
-                self.0.tenants.iter().map(|entry| (*entry.key(), entry.value().clone())).collect();
-            for (tenant, gate) in gates {
+            for (tenant, gate) in self.gates() {
                 // A gate somebody holds open is in use.
                 let Ok(mut closed) = gate.try_write() else { continue };
                 let Some(link) = closed.link.clone() else { continue };

@@ -56,6 +56,7 @@ pub struct Joined {
 }
 
 mod ask;
+mod company;
 mod transfers;
 
 use ask::open_department;
@@ -400,9 +401,11 @@ impl Queues {
         let shared = self.system.shared();
         let _turn = entered.link.changes.lock().await;
         let row = restore::agent(&shared.store, entered.link.tenant, user, shared.clock.now()).await?;
-        let profile = row.map(|row| load::agent(row).profile);
-        let known = profile.is_some();
-        self.roster_command(entered, roster::Command::Configure { user, profile }).await?;
+        let agent = row.map(load::agent);
+        let known = agent.is_some();
+        let (profile, snapshot) = agent.map(|agent| (agent.profile, agent.snapshot.map(Box::new))).unzip();
+        let snapshot = snapshot.flatten();
+        self.roster_command(entered, roster::Command::Configure { user, profile, snapshot }).await?;
         Ok(known)
     }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use chrono::TimeZone as _;
 
+use crate::domain::agent::AgentSnapshot;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId};
 use crate::queue::restore::Restored;
 use crate::queue::view::Today;
+use crate::roster::Command;
 use crate::roster::effect::{PlannedWrapUp, RestoredAgent, RestoredCall};
 use crate::roster::state::Profile;
 use crate::store::restore::{self, AgentRow, TenantState};
@@ -28,6 +30,7 @@ pub(super) fn agent(row: AgentRow) -> RestoredAgent {
             skills: skills.into(),
             departments: row.department_ids.into_iter().collect::<BTreeSet<_>>(),
         },
+        removed: !row.active,
         snapshot: row.snapshot,
         running: row
             .running
@@ -45,12 +48,22 @@ pub(super) fn agent(row: AgentRow) -> RestoredAgent {
 /// The agent as of a day that began at `day_start`: calls he took before are another day's, also when nobody was running at
 /// midnight to count anew.
 pub(super) fn since_midnight(mut agent: RestoredAgent, day_start: Timestamp) -> RestoredAgent {
-    if let Some(snapshot) = &mut agent.snapshot
-        && snapshot.changed_at < day_start
-    {
+    agent.snapshot.iter_mut().for_each(|snapshot| count_since(snapshot, day_start));
+    agent
+}
+
+/// As `since_midnight`, for an agent who comes back to a running roster.
+pub(super) fn command_since_midnight(mut command: Command, day_start: Timestamp) -> Command {
+    if let Command::Configure { snapshot: Some(snapshot), .. } = &mut command {
+        count_since(snapshot, day_start);
+    }
+    command
+}
+
+fn count_since(snapshot: &mut AgentSnapshot, day_start: Timestamp) {
+    if snapshot.changed_at < day_start {
         snapshot.calls_today = 0;
     }
-    agent
 }
 
 /// A tenant's roster and settings; `None` when there is no such tenant. Wrap-ups count from when it was last served.
@@ -108,7 +121,7 @@ pub(super) fn day(zone: chrono_tz::Tz, now: Timestamp) -> (Timestamp, Timestamp)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::agent::{AgentSnapshot, AgentStatus, IdleClock, Intent};
+    use crate::domain::agent::{AgentStatus, IdleClock, Intent};
 
     fn at(text: &str) -> Timestamp {
         Timestamp::from(chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc())
@@ -122,38 +135,28 @@ mod tests {
 
     #[test]
     fn a_count_of_yesterday_does_not_outlive_a_night_without_a_server() {
-        let user_id = crate::domain::ids::UserId(uuid::Uuid::from_u128(1));
-        let agent = |changed_at: &str| RestoredAgent {
-            profile: Profile {
-                user_id,
-                name: Arc::from("Ana"),
-                role: crate::domain::role::Role::Attendant,
-                capacity: 1,
-                skills: Arc::new([]),
-                departments: BTreeSet::new(),
-            },
-            snapshot: Some(AgentSnapshot {
-                user_id,
-                intent: Intent::plain(AgentStatus::Available),
-                intent_since: Timestamp::default(),
-                after_call: None,
-                held: None,
-                leased: false,
-                misses: 0,
-                wrap_ups: Vec::new(),
-                idle: IdleClock::Stopped { elapsed_micros: 0 },
-                rotation: 0,
-                calls_today: 7,
-                version: 1,
-                changed_at: at(changed_at),
-            }),
-            planned_wrap_ups: Vec::new(),
-            running: Vec::new(),
+        let snapshot = |changed_at: &str| AgentSnapshot {
+            user_id: crate::domain::ids::UserId(uuid::Uuid::from_u128(1)),
+            intent: Intent::plain(AgentStatus::Available),
+            intent_since: Timestamp::default(),
+            after_call: None,
+            held: None,
+            leased: false,
+            misses: 0,
+            wrap_ups: Vec::new(),
+            idle: IdleClock::Stopped { elapsed_micros: 0 },
+            rotation: 0,
+            calls_today: 7,
+            version: 1,
+            changed_at: at(changed_at),
         };
         let (start, _) = day(chrono_tz::America::Sao_Paulo, at("2026-11-20T12:00:00Z"));
-        let calls = |agent| since_midnight(agent, start).snapshot.map(|snapshot| snapshot.calls_today);
-        assert_eq!(calls(agent("2026-11-20T02:59:00Z")), Some(0));
-        assert_eq!(calls(agent("2026-11-20T03:01:00Z")), Some(7));
+        let calls = |mut snapshot: AgentSnapshot| {
+            count_since(&mut snapshot, start);
+            snapshot.calls_today
+        };
+        assert_eq!(calls(snapshot("2026-11-20T02:59:00Z")), 0);
+        assert_eq!(calls(snapshot("2026-11-20T03:01:00Z")), 7);
     }
 
     #[test]

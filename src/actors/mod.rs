@@ -18,6 +18,7 @@ pub mod directory;
 mod error;
 pub mod handle;
 pub mod health;
+pub mod housekeeping;
 mod load;
 mod numbers;
 pub mod persistence;

@@ -91,10 +91,20 @@ impl StaffTopics {
         self.dashboard_changed = true;
     }
 
+    /// A department was deleted.
+    pub fn remove_department(&mut self, department: DepartmentId) {
+        self.presences.remove(&department);
+        self.desks.remove(&department);
+        self.dashboard_changed = true;
+    }
+
     /// A queue's numbers changed.
     pub fn figures(&mut self, figures: DepartmentFigures, active: u32, today: Today) {
-        self.desks.insert(figures.id, Desk { figures, active, today });
-        self.dashboard_changed = true;
+        // Of a deleted department nothing is shown.
+        if let Some(desk) = self.desks.get_mut(&figures.id) {
+            *desk = Desk { figures, active, today };
+            self.dashboard_changed = true;
+        }
     }
 
     /// What a call of an agent looks like now, or that it is over.

@@ -32,6 +32,7 @@ const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 /// Offers whose department is remembered, so that a late accept hears why: about 1 MiB.
 const OFFERS_MAX: usize = 10_000;
 
+mod bounds;
 mod early;
 mod lives;
 mod message;
@@ -209,7 +210,9 @@ impl State {
 
     fn handle(&mut self, myself: &ActorRef<TenantMsg>, message: TenantMsg) -> Result<(), ActorProcessingErr> {
         match message {
-            TenantMsg::Command { command, reply } => self.apply(myself, command, reply),
+            TenantMsg::Command { command, reply } => {
+                self.apply(myself, load::command_since_midnight(command, self.day_start), reply);
+            }
             TenantMsg::Offer { grant, user, decision, reply } => self.offer(grant, user, decision, reply),
             TenantMsg::FromQueue { department, envelopes } => {
                 for envelope in envelopes {
@@ -267,6 +270,8 @@ impl State {
                     let _ = child.actor.cast(QueueMsg::Command { command, reply: None });
                 }
             }
+            TenantMsg::DepartmentRemoved { department } => self.department_removed(department),
+            TenantMsg::Bounds(bounds) => self.obey(myself, bounds),
             TenantMsg::Settlement(Settlement::Committed { through }) => {
                 for held in self.pending.settle(through) {
                     self.release(held);

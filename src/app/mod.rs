@@ -17,8 +17,8 @@ use crate::actors::directory;
 use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
 use crate::actors::persistence::Persistence;
-use crate::actors::{Probes, System};
-use crate::auth::{Passwords, Tokens};
+use crate::actors::{Probes, System, housekeeping};
+use crate::auth::{Passwords, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
@@ -91,6 +91,8 @@ impl App {
     /// Starts everything; returns once it listens and every open call stands in its queue again.
     pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Self> {
         let Parts { listener, clock, ids, probes, routes } = parts;
+        // One cryptography for all TLS of this process; whoever installed one before us has ours already.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
         let metrics = telemetry::metrics();
         let database = Database::open(&config.database, &clock, &ids).await?;
         let started = Self::start_on(&database, config, listener, clock, ids, probes, routes, metrics).await;
@@ -153,6 +155,7 @@ impl App {
             hub.clone(),
             tokens.clone(),
             passwords.clone(),
+            Seal::new(&secret),
             Some(metrics),
             readiness.clone(),
             clock.clone(),
@@ -169,7 +172,7 @@ impl App {
         };
         let sockets = ws::routes(WsState::new(ws_parts, &config));
         let limits = state.limits.clone();
-        let router = http::router(state, sockets.merge(routes));
+        let router = http::router(state, sockets.merge(routes)).map_err(anyhow::Error::msg)?;
         let listener = match listener {
             Some(listener) => listener,
             None => {
@@ -185,6 +188,7 @@ impl App {
         tracing::info!(%addr, tenants = restored, "serving");
         let background = vec![
             tokio::spawn(async move { limits.sweep_forever().await }),
+            tokio::spawn(housekeeping::run(store.clone(), clock.clone())),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
         ];
         Ok(Running {

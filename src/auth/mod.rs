@@ -3,8 +3,10 @@
 
 pub mod passwords;
 pub mod principal;
+pub mod seal;
 pub mod tokens;
 
 pub use passwords::{PasswordError, Passwords};
 pub use principal::Principal;
+pub use seal::Seal;
 pub use tokens::{Claims, TokenError, Tokens, Use, sha256_hex};

@@ -21,6 +21,20 @@ const RUNNING_MAX: usize = 2;
 /// Logins that may wait for their turn: at 20 ms and two at once the last of them waits about a second.
 const WAITING_MAX: usize = 100;
 
+/// Shortest password that may be chosen, in characters (NIST SP 800-63B).
+pub const CHARS_MIN: usize = 8;
+/// Longest, in characters; hashing time grows with it.
+pub const CHARS_MAX: usize = 128;
+
+/// What is wrong with `password` as a new one, in the words of a field's fault.
+pub fn fault_of_new(password: &str) -> Option<&'static str> {
+    let chars = password.chars().count();
+    if chars < CHARS_MIN {
+        return Some("should be at least 8 character(s)");
+    }
+    (chars > CHARS_MAX).then_some("should be at most 128 character(s)")
+}
+
 /// Why a password could not be hashed or checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {

@@ -7,14 +7,18 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
 
-use super::{Cli, Command, Demo, Migrate, Serve, TenantCommand, TenantCreate, UserCommand, UserCreate, demo};
+use super::{
+    Cli, Command, Demo, Migrate, Serve, TenantCommand, TenantCreate, TenantPlan, TenantShow, UserCommand, UserCreate,
+    demo,
+};
 use crate::app::{App, Parts};
 use crate::auth::Passwords;
 use crate::config;
 use crate::domain::clock::Clock;
 use crate::domain::ids::{DepartmentId, IdSource, TenantId, UserId};
+use crate::domain::plan::Plan;
 use crate::shutdown::Shutdown;
-use crate::store::{Page, Sort, Store, StoreError, departments, migrate, tenants, users};
+use crate::store::{Page, Sort, Store, StoreError, departments, migrate, plans, tenants, users};
 
 /// How long stopping may take in all before the process ends anyway (the promise at SIGTERM is ten seconds).
 const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(9);
@@ -30,6 +34,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Demo(demo) => serve_demo(demo).await,
         Command::Migrate(migrate) => bring_up_to_date(migrate).await,
         Command::Tenant(TenantCommand::Create(tenant)) => create_tenant(tenant).await,
+        Command::Tenant(TenantCommand::Plan(plan)) => set_plan(plan).await,
+        Command::Tenant(TenantCommand::Show(show)) => show_tenant(show).await,
         Command::User(UserCommand::Create(user)) => create_user(user).await,
     }
 }
@@ -124,8 +130,7 @@ async fn create_tenant(command: TenantCreate) -> anyhow::Result<()> {
     if command.slug.is_empty() || command.slug.len() > 63 || !command.slug.chars().all(well_formed) {
         bail!("--slug takes 1 to 63 lower-case letters, digits and hyphens");
     }
-    let plan = tenants::Plan::parse(&command.plan)
-        .context("--plan takes free, basic, advanced, professional or enterprise")?;
+    let plan = plan_of(&command.plan)?;
     let time_zone: chrono_tz::Tz =
         command.zone.parse().ok().context("--zone takes an IANA name such as America/Sao_Paulo")?;
     let slug = command.slug.clone();
@@ -143,6 +148,60 @@ async fn create_tenant(command: TenantCreate) -> anyhow::Result<()> {
         Err(StoreError::Conflict { .. }) => bail!("there is a company {slug:?} already"),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Puts a company on another plan.
+async fn set_plan(command: TenantPlan) -> anyhow::Result<()> {
+    let plan = plan_of(&command.plan)?;
+    let name = on_store(&command.database, async |store, clock, _| {
+        let tenant = company(store, &command.slug).await?;
+        let mut work = store.work(tenant.id, clock.now(), None).await?;
+        plans::lock(&mut work).await?;
+        plans::set(&mut work, plan).await?;
+        work.commit().await?;
+        Ok(tenant.name)
+    })
+    .await?;
+    say(&format!("{name:?} is on the {plan} plan. A running server obeys it within some seconds."));
+    Ok(())
+}
+
+/// Says what a company is on and what it uses.
+async fn show_tenant(command: TenantShow) -> anyhow::Result<()> {
+    let (tenant, usage) = on_store(&command.database, async |store, clock, _| {
+        let tenant = company(store, &command.slug).await?;
+        let (start, _) = crate::http::routes::billing::month(clock.now(), tenant.time_zone);
+        let usage = plans::usage(store, tenant.id, start).await?;
+        Ok((tenant, usage))
+    })
+    .await?;
+    let limits = tenant.plan.limits();
+    let of = |most: Option<u32>| most.map_or_else(|| "no limit".to_owned(), |most| format!("at most {most}"));
+    say(&format!(
+        "{} ({}), {}\nplan: {}\nconcurrent calls: {}\nactive users: {}, {}\nactive departments: {}, {}\n\
+         calls this month: {}",
+        tenant.name,
+        tenant.slug,
+        tenant.id,
+        tenant.plan,
+        of(tenant.max_concurrent_calls),
+        usage.active_users,
+        of(limits.users),
+        usage.active_departments,
+        of(limits.departments),
+        usage.calls_this_month,
+    ));
+    Ok(())
+}
+
+fn plan_of(word: &str) -> anyhow::Result<Plan> {
+    Plan::parse(word).context("a plan is free, basic, advanced, professional or enterprise")
+}
+
+async fn company(store: &Store, slug: &str) -> anyhow::Result<tenants::Tenant> {
+    tenants::by_slug(store, slug)
+        .await?
+        .with_context(|| format!("there is no company {slug:?}; make it by `vez tenant create`"))
 }
 
 /// Makes somebody who can log in.
@@ -165,10 +224,7 @@ async fn create_user(command: UserCreate) -> anyhow::Result<()> {
     let email = command.email.clone();
     let password = on_store(&command.database, async |store, clock, ids| {
         let now = clock.now();
-        let tenant = tenants::by_slug(store, &command.tenant)
-            .await?
-            .with_context(|| format!("there is no company {:?}; make it by `vez tenant create`", command.tenant))?
-            .id;
+        let tenant = company(store, &command.tenant).await?.id;
         let serves = named_departments(store, tenant, &command.departments).await?;
         let password = given.unwrap_or_else(|| ids.secret(PASSWORD_BYTES));
         let hash = Passwords::new(ids.clone())?.hash(password.clone()).await?;
@@ -182,15 +238,19 @@ async fn create_user(command: UserCreate) -> anyhow::Result<()> {
             locale: None,
             capacity: 1,
             skills: Vec::new(),
+            active: true,
+            avatar_url: None,
         };
-        match users::create(store, tenant, new, now).await {
+        let mut work = store.work(tenant, now, None).await?;
+        match users::create(&mut work, new).await {
             Ok(_) => {}
             Err(StoreError::Conflict { .. }) => bail!("there is a user {:?} in this company already", command.email),
             Err(error) => return Err(error.into()),
         }
         for department in serves {
-            departments::add_user(store, tenant, department, id, now).await?;
+            departments::add_user(&mut work, department, id).await?;
         }
+        work.commit().await?;
         Ok(password)
     })
     .await?;

@@ -94,7 +94,9 @@ async fn make(app: &App, agents: u32, password: &str) -> anyhow::Result<TenantId
     let mut made = Vec::new();
     for name in DEPARTMENTS {
         let change = departments::DepartmentChange { name: Some(name.to_owned()), ..Default::default() };
-        let department = departments::create(store, tenant, ids.next(now), change, now).await?;
+        let mut work = store.work(tenant, now, None).await?;
+        let department = departments::create(&mut work, ids.next(now), change).await?;
+        work.commit().await?;
         let link = links::NewLink {
             id: ids.next(now),
             token: ids.secret(16),
@@ -119,17 +121,20 @@ async fn make(app: &App, agents: u32, password: &str) -> anyhow::Result<TenantId
         locale: None,
         capacity: 1,
         skills: Vec::new(),
+        active: true,
+        avatar_url: None,
     };
-    users::create(store, tenant, user("Marina Alves".into(), "manager@demo.example".into(), Role::Manager), now)
-        .await?;
+    let mut work = store.work(tenant, now, None).await?;
+    users::create(&mut work, user("Marina Alves".into(), "manager@demo.example".into(), Role::Manager)).await?;
     let supervisor = user("Sérgio Dias".into(), "supervisor@demo.example".into(), Role::Supervisor);
-    users::create(store, tenant, supervisor, now).await?;
+    users::create(&mut work, supervisor).await?;
     for index in 0..agents as usize {
         let name = NAMES.get(index).map_or_else(|| format!("Atendente {}", index + 1), |name| (*name).to_owned());
         let email = format!("agent{}@demo.example", index + 1);
-        let agent = users::create(store, tenant, user(name, email, Role::Attendant), now).await?;
-        departments::add_user(store, tenant, made[index % made.len()], agent.id, now).await?;
+        let agent = users::create(&mut work, user(name, email, Role::Attendant)).await?;
+        departments::add_user(&mut work, made[index % made.len()], agent.id).await?;
     }
+    work.commit().await?;
     Ok(tenant)
 }
 

@@ -99,6 +99,37 @@ pub enum TenantCommand {
     ///
     /// With the private Postgres, stop the server first; with DATABASE_URL this works beside it.
     Create(TenantCreate),
+    /// Put a company on another plan.
+    ///
+    /// What it uses beyond the new plan stays, and more of it is refused; recording and transcription are switched off when
+    /// the plan does not include them. With DATABASE_URL this works beside a running server, which obeys it within some
+    /// seconds; with the private Postgres, stop the server first.
+    Plan(TenantPlan),
+    /// Say what plan a company is on, and what it uses of it.
+    Show(TenantShow),
+}
+
+/// `vez tenant plan`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: vez tenant plan acme professional")]
+pub struct TenantPlan {
+    /// The company, by its slug.
+    pub slug: String,
+    /// The plan: free, basic, advanced, professional or enterprise.
+    pub plan: String,
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
+}
+
+/// `vez tenant show`.
+#[derive(Debug, Args)]
+pub struct TenantShow {
+    /// The company, by its slug.
+    pub slug: String,
+    /// Which database.
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// `vez tenant create`.
@@ -189,6 +220,8 @@ mod tests {
             "vez demo --port 0 --data-dir d --agents 200",
             "vez migrate --data-dir d",
             "vez tenant create --slug acme --name Acme --zone America/Sao_Paulo",
+            "vez tenant plan acme professional",
+            "vez tenant show acme",
             "vez user create --tenant acme --email a@b.example --name Ana --role manager --password-file secret.txt",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {

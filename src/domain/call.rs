@@ -10,26 +10,7 @@ use super::clock::Timestamp;
 use super::ids::{CallId, CustomerId, DepartmentId, GrantId, LinkId, UserId};
 use super::transfer::Transfer;
 
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[$vmeta])* #[serde(rename = $word)] $variant),+ }
-        impl $name {
-            /// The word used on the wire and in SQL.
-            pub const fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $word),+ }
-            }
-            /// Reads the word; `None` when it is not one of ours.
-            pub fn parse(text: &str) -> Option<Self> {
-                match text { $($word => Some($name::$variant),)+ _ => None }
-            }
-            /// Every value, in order.
-            pub const ALL: &'static [$name] = &[$($name::$variant),+];
-        }
-    };
-}
-pub(crate) use words;
+pub(crate) use super::words::words;
 
 words! {
     /// What the machine does with a call now.

@@ -4,41 +4,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::words;
 use super::ids::DepartmentId;
 use super::rules::Rules;
+use super::words::words;
 
-/// How the roster chooses among several agents who are free for a department.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RoutingStrategy {
-    /// Who has been idle longest; pausing stops the idle clock and does not reset it.
-    #[default]
-    LongestIdle,
-    /// Whose last offer is furthest back.
-    RoundRobin,
-    /// Who accepted fewest calls today, then who has been idle longest.
-    FewestCalls,
-}
-
-impl RoutingStrategy {
-    /// The word used on the wire and in SQL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            RoutingStrategy::LongestIdle => "longest_idle",
-            RoutingStrategy::RoundRobin => "round_robin",
-            RoutingStrategy::FewestCalls => "fewest_calls",
-        }
-    }
-
-    /// Reads the word; `None` when it is not one of ours.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "longest_idle" => Some(RoutingStrategy::LongestIdle),
-            "round_robin" => Some(RoutingStrategy::RoundRobin),
-            "fewest_calls" => Some(RoutingStrategy::FewestCalls),
-            _ => None,
-        }
+words! {
+    /// How the roster chooses among several agents who are free for a department.
+    #[derive(Default)]
+    RoutingStrategy {
+        /// Who has been idle longest; pausing stops the idle clock and does not reset it.
+        #[default]
+        LongestIdle = "longest_idle",
+        /// Whose last offer is furthest back.
+        RoundRobin = "round_robin",
+        /// Who accepted fewest calls today, then who has been idle longest.
+        FewestCalls = "fewest_calls",
     }
 }
 

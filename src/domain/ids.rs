@@ -33,6 +33,21 @@ macro_rules! id {
                 Uuid::parse_str(text).map(Self)
             }
         }
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
+                    .into()
+            }
+        }
+        // Inlined, since a name for each kind of id would tell an integrator nothing.
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                std::borrow::Cow::Borrowed("Id")
+            }
+        }
         impl From<Uuid> for $name {
             fn from(id: Uuid) -> Self {
                 Self(id)
@@ -52,8 +67,12 @@ id! {
     UserId,
     /// A person who called, kept across calls.
     CustomerId,
+    /// A company whose people take a company's calls.
+    ProviderId,
     /// An access link.
     LinkId,
+    /// A group of departments.
+    SectorId,
     /// A login's family of refresh tokens; its sockets close with it.
     SessionId,
     /// One connected device (a browser tab, a phone): a socket's membership of one topic.

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::words::described;
+
 /// What a member of staff may do; each role may do all that the ones before it may (Voki's getting-started and manual).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -20,6 +22,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role, the least first.
+    pub const ALL: &'static [Role] = &[Role::Attendant, Role::Supervisor, Role::Manager, Role::Owner];
+
     /// The word used on the wire and in SQL.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -30,6 +35,15 @@ impl Role {
         }
     }
 }
+
+impl Role {
+    /// Reads the word; `None` when it is not one of ours.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+described!(Role: "attendant", "supervisor", "manager", "owner");
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,10 +10,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 
 use super::error::ApiError;
+use super::idempotency::IdempotencyKey;
 use super::request_log::Tag;
 use crate::auth::{Principal, Tokens, Use};
 use crate::domain::ids::{CallId, SessionId, TenantId, UserId};
 use crate::domain::role::Role;
+use crate::store::Author;
 
 static TENANT: HeaderName = HeaderName::from_static("x-tenant");
 
@@ -28,12 +30,21 @@ pub struct Staff {
     pub role: Role,
     /// The login.
     pub session: SessionId,
+    /// The request's id, for the audit trail.
+    pub request_id: Arc<str>,
+    /// The request's `Idempotency-Key`, if it is a POST that has one.
+    pub key: Option<IdempotencyKey>,
 }
 
 impl Staff {
     /// 403 unless the role reaches.
     pub fn require(&self, least: Role) -> Result<(), ApiError> {
         if self.role >= least { Ok(()) } else { Err(ApiError::Forbidden) }
+    }
+
+    /// As the audit trail names him.
+    pub fn author(&self) -> Author {
+        Author { user: self.user, token: None, request_id: self.request_id.clone() }
     }
 
     /// Whether every call of the company may be seen.
@@ -51,13 +62,16 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let token = bearer(&parts.headers).ok_or_else(ApiError::unauthorized)?;
-        let staff = staff_of(&Tokens::from_ref(state), token)?;
+        let mut staff = staff_of(&Tokens::from_ref(state), token)?;
         if let Some(named) = parts.headers.get(&TENANT)
             && named.as_bytes() != staff.slug.as_bytes()
         {
             return Err(ApiError::unauthorized());
         }
-        Tag::of(&parts.extensions).set_tenant(staff.tenant);
+        let tag = Tag::of(&parts.extensions);
+        tag.set_tenant(staff.tenant);
+        staff.request_id = tag.request_id;
+        staff.key = parts.extensions.get().cloned();
         Ok(staff)
     }
 }
@@ -65,34 +79,50 @@ where
 fn staff_of(tokens: &Tokens, token: &str) -> Result<Staff, ApiError> {
     let claims = tokens.verify(token, Use::Access).map_err(|_| ApiError::unauthorized())?;
     match Principal::try_from(claims) {
-        Ok(Principal::User { tenant, slug, user, role, session }) => Ok(Staff { tenant, slug, user, role, session }),
+        Ok(Principal::User { tenant, slug, user, role, session }) => {
+            Ok(Staff { tenant, slug, user, role, session, request_id: Arc::from(""), key: None })
+        }
         _ => Err(ApiError::unauthorized()),
     }
 }
 
-/// As [`Staff`], and 403 below a supervisor.
-#[derive(Clone, Debug)]
-pub struct Supervisor(pub Staff);
+macro_rules! at_least {
+    ($(#[$doc:meta])* $name:ident: $role:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name(pub Staff);
 
-impl Deref for Supervisor {
-    type Target = Staff;
-    fn deref(&self) -> &Staff {
-        &self.0
-    }
+        impl Deref for $name {
+            type Target = Staff;
+            fn deref(&self) -> &Staff {
+                &self.0
+            }
+        }
+
+        impl<S> FromRequestParts<S> for $name
+        where
+            S: Send + Sync,
+            Tokens: FromRef<S>,
+        {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+                let staff = Staff::from_request_parts(parts, state).await?;
+                staff.require(Role::$role)?;
+                Ok(Self(staff))
+            }
+        }
+    };
 }
 
-impl<S> FromRequestParts<S> for Supervisor
-where
-    S: Send + Sync,
-    Tokens: FromRef<S>,
-{
-    type Rejection = ApiError;
+at_least! {
+    /// As [`Staff`], and 403 below a supervisor.
+    Supervisor: Supervisor
+}
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let staff = Staff::from_request_parts(parts, state).await?;
-        staff.require(Role::Supervisor)?;
-        Ok(Self(staff))
-    }
+at_least! {
+    /// As [`Staff`], and 403 below a manager.
+    Manager: Manager
 }
 
 /// Extracts the customer's call token where a public route takes one without asking for it. A token that is sent must be

@@ -4,11 +4,13 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::store::Paged;
 
 /// 200 with one object, or a list that is not paged.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Data<T> {
     pub data: T,
 }
@@ -36,8 +38,22 @@ impl<T: Serialize> IntoResponse for Created<T> {
     }
 }
 
+/// The id of what was deleted (the documented codes have no 204).
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+pub struct Deleted {
+    #[schema(value_type = Uuid)]
+    pub id: Uuid,
+}
+
+impl Deleted {
+    /// 200 with the id.
+    pub fn of(id: Uuid) -> Data<Self> {
+        Data::new(Self { id })
+    }
+}
+
 /// Where a page stands in its list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Meta {
     /// From 1.
     pub current_page: u32,
@@ -48,7 +64,7 @@ pub struct Meta {
 }
 
 /// 200 with one page of a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     pub data: Vec<T>,
     pub meta: Meta,

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::actors::handle::{CallError, Rejection};
 use crate::auth::PasswordError;
+use crate::domain::plan::PlanExceeded;
 use crate::store::StoreError;
 
 /// A text of an error: usually one of ours, sometimes made for the occasion.
@@ -62,6 +63,8 @@ pub enum ApiError {
     Timeout,
     /// 413: the body is too large.
     TooLarge,
+    /// The answer that the same `Idempotency-Key` had before.
+    Answered { status: u16, body: Vec<u8> },
     /// 422: faults of body fields.
     Invalid(FieldErrors),
     /// 422: the state of things does not allow it; `code` is for programs, `detail` for people.
@@ -115,6 +118,7 @@ impl ApiError {
             ApiError::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::Timeout => StatusCode::REQUEST_TIMEOUT,
             ApiError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::Answered { status, .. } => StatusCode::from_u16(*status).unwrap_or(StatusCode::OK),
             ApiError::Invalid(_) | ApiError::Rejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -158,6 +162,12 @@ impl From<CallError> for ApiError {
             }
             CallError::Failed => ApiError::internal("the queue failed on this command"),
         }
+    }
+}
+
+impl From<PlanExceeded> for ApiError {
+    fn from(exceeded: PlanExceeded) -> Self {
+        ApiError::PlanLimit(exceeded.to_string().into())
     }
 }
 
@@ -217,6 +227,9 @@ impl IntoResponse for ApiError {
             ApiError::MethodNotAllowed => plain("Method not allowed".into()),
             ApiError::Timeout => plain("The request body took too long".into()),
             ApiError::TooLarge => plain("The request body is too large".into()),
+            ApiError::Answered { body, .. } => {
+                (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+            }
             ApiError::Invalid(errors) => (status, Json(Errors { errors })).into_response(),
             ApiError::Rejected { code, detail } => {
                 (status, Json(detail_body(detail, Some(code), None))).into_response()

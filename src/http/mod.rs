@@ -6,6 +6,8 @@
 //! | `state` | what every route may reach |
 //! | `caller` | who sends the request, and the least role a route takes |
 //! | `input` | bodies, query and path parameters |
+//! | `idempotency` | answers given again |
+//! | `openapi` | the description of the API |
 //! | `envelope`, `error` | the shapes of good and bad answers |
 //! | `public_url` | how this server is called from outside |
 //! | `lookups` | small memories of links and of calls' tenants |
@@ -20,12 +22,15 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
+use utoipa_axum::router::OpenApiRouter;
 
 pub mod caller;
 pub mod envelope;
 pub mod error;
+pub mod idempotency;
 pub mod input;
 pub mod lookups;
+pub mod openapi;
 pub mod public_url;
 pub mod rate_limit;
 pub mod request_log;
@@ -43,26 +48,37 @@ const CORS_SECONDS: u64 = 7_200;
 
 /// Everything that is served: the REST routes and `others` (the sockets, later the web app), which pass through the same
 /// log and panic guard. Serve it with `into_make_service_with_connect_info::<SocketAddr>()`, else all clients look alike.
-pub fn router(state: AppState, others: Router<AppState>) -> Router {
-    let api = Router::new()
-        .nest(
-            "/api/auth",
-            routes::auth::routes().route_layer(from_fn_with_state(state.clone(), rate_limit::limit_auth)),
-        )
-        .nest("/api/v1/users", routes::users::routes())
-        .nest("/api/v1/departments", routes::departments::routes())
-        .nest("/api/v1/access-links", routes::access_links::routes())
-        .nest("/api/v1/calls", routes::calls::routes())
-        .nest(
-            "/api/v1/call",
-            routes::public_call::routes()
-                .merge(routes::call_status::routes())
-                .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_public)),
-        )
-        .layer(map_response(never_cache));
-    let routes = Router::new().merge(api).merge(routes::health::routes()).merge(others);
+pub fn router(state: AppState, others: Router<AppState>) -> Result<Router, String> {
+    let (api, document) = api(&state).split_for_parts();
+    let description = openapi::routes(&document)?;
+    let api = api.layer(map_response(never_cache));
+    let routes = Router::new().merge(api).merge(description).merge(routes::health::routes()).merge(others);
     let (body_bytes_max, origins) = (state.body_bytes_max, state.origins.clone());
-    surround(routes, state, body_bytes_max, &origins)
+    Ok(surround(routes, state, body_bytes_max, &origins))
+}
+
+/// Every route of the API, with its description.
+pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
+    let staff = OpenApiRouter::new()
+        .merge(routes::audit::routes())
+        .merge(routes::sectors::routes())
+        .merge(routes::me::routes())
+        .merge(routes::users::routes())
+        .merge(routes::departments::routes())
+        .merge(routes::department_users::routes())
+        .merge(routes::providers::routes())
+        .merge(routes::company::routes())
+        .merge(routes::billing::routes())
+        .nest("/api/v1/access-links", routes::access_links::routes().into())
+        .nest("/api/v1/calls", routes::calls::routes().into())
+        .route_layer(from_fn_with_state(state.clone(), idempotency::read_key));
+    let auth = OpenApiRouter::new()
+        .nest("/api/auth", routes::auth::routes().into())
+        .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_auth));
+    let public = OpenApiRouter::new()
+        .nest("/api/v1/call", routes::public_call::routes().merge(routes::call_status::routes()).into())
+        .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_public));
+    OpenApiRouter::with_openapi(openapi::skeleton()).merge(staff).merge(auth).merge(public)
 }
 
 /// Puts around `routes` what holds for all of them, the last named outermost.
@@ -186,7 +202,7 @@ mod tests {
             ("POST", "/things", "", 422, json!({"errors": {"name": ["can't be blank"]}})),
             ("POST", "/things", &long, 413, json!({"errors": {"detail": "The request body is too large"}})),
             ("GET", "/things", "", 405, json!({"errors": {"detail": "Method not allowed"}})),
-            ("GET", "/things/7", "", 400, json!({"errors": {"detail": "An id in the path is invalid"}})),
+            ("GET", "/things/7", "", 404, json!({"errors": {"detail": "Not found"}})),
             ("GET", "/nowhere", "", 404, json!({"errors": {"detail": "Not found"}})),
             ("GET", "/things/1/2/3", "", 404, json!({"errors": {"detail": "Not found"}})),
             ("GET", "/things/staff", "", 401, json!({"errors": {"detail": "Unauthorized"}})),

@@ -11,7 +11,7 @@ use super::lookups::Lookups;
 use super::public_url::PublicUrl;
 use super::rate_limit::RateLimits;
 use crate::actors::handle::Queues;
-use crate::auth::{Passwords, Tokens};
+use crate::auth::{Passwords, Seal, Tokens};
 use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
@@ -27,6 +27,8 @@ pub struct AppState {
     pub hub: Hub,
     pub tokens: Tokens,
     pub passwords: Passwords,
+    /// What is kept so that only this server reads it.
+    pub seal: Seal,
     pub limits: RateLimits,
     pub clock: Clock,
     pub ids: IdSource,
@@ -51,6 +53,7 @@ impl AppState {
         hub: Hub,
         tokens: Tokens,
         passwords: Passwords,
+        seal: Seal,
         metrics: Option<PrometheusHandle>,
         readiness: Readiness,
         clock: Clock,
@@ -68,6 +71,7 @@ impl AppState {
             hub,
             tokens,
             passwords,
+            seal,
             limits: RateLimits::new(&config.limits, &config.server, clock.clone())?,
             lookups: Lookups::new(clock.clone()),
             clock,

@@ -140,6 +140,20 @@ impl Agent {
         }
     }
 
+    /// Makes him as a snapshot says he was. His idle clock stands still since `until`: it runs again when he is back.
+    pub(super) fn recall(&mut self, snapshot: AgentSnapshot, until: Timestamp) {
+        self.intent = snapshot.intent;
+        self.intent_since = snapshot.intent_since;
+        self.after_call = snapshot.after_call;
+        self.held = snapshot.held;
+        self.misses = snapshot.misses;
+        self.rotation = snapshot.rotation;
+        self.calls_today = snapshot.calls_today;
+        self.version = snapshot.version;
+        self.wrap_ups = snapshot.wrap_ups;
+        self.idle = IdleClock::Stopped { elapsed_micros: snapshot.idle.elapsed_micros(until) };
+    }
+
     /// Whether the agent may be offered a call: a pure function of the five facts that says why not.
     pub fn may_be_offered(&self) -> Result<(), WhyNot> {
         match self.intent.status {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::effect::{Applied, Command, Effect, NewGrant, Outcome, Reply, Said, StatusCause, StatusChanged, Supervisor};
 use super::state::{Agent, CAPACITY_MAX, Desk, Lease, Profile, Roster, Slot};
-use crate::domain::agent::{AgentStatus, Intent, WrapUp};
+use crate::domain::agent::{AgentSnapshot, AgentStatus, Intent, WrapUp};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::RoutingStrategy;
 use crate::domain::ids::{CallId, DepartmentId, DeviceId, UserId};
@@ -33,7 +33,7 @@ impl Roster {
 
     fn dispatch(&mut self, command: Command, new_grant: NewGrant<'_>) -> Result<Reply, Rejection> {
         match command {
-            Command::Configure { user, profile } => self.configure(user, profile),
+            Command::Configure { user, profile, snapshot } => self.configure(user, profile, snapshot),
             Command::Department { department, strategy, weight } => self.department(department, strategy, weight),
             Command::PlanLimit(limit) => {
                 self.concurrent_calls_max = limit;
@@ -65,6 +65,7 @@ impl Roster {
                     }
                     self.reindex(user);
                 }
+                self.gone.values_mut().for_each(|gone| gone.calls_today = 0);
             }
             Command::Freeze => {
                 self.frozen_since.get_or_insert(self.now);
@@ -75,12 +76,14 @@ impl Roster {
         Ok(Reply::Done)
     }
 
-    fn configure(&mut self, user: UserId, profile: Option<Profile>) {
+    fn configure(&mut self, user: UserId, profile: Option<Profile>, snapshot: Option<Box<AgentSnapshot>>) {
         match profile {
             Some(mut profile) => {
                 profile.capacity = profile.capacity.clamp(1, CAPACITY_MAX);
                 let now = self.now;
-                let agent = self.agents.entry(user).or_insert_with(|| Agent::new(profile.clone(), now));
+                let gone = self.gone.remove(&user);
+                let entry = self.agents.entry(user);
+                let agent = entry.or_insert_with(|| returned(profile.clone(), snapshot, gone, now));
                 let left: Vec<DepartmentId> =
                     agent.profile.departments.difference(&profile.departments).copied().collect();
                 let skilled = agent.profile.skills != profile.skills;
@@ -111,6 +114,7 @@ impl Roster {
                     agent.removed = true;
                     agent.devices.clear();
                     agent.lease = Lease::Lost;
+                    agent.stop_idle_clock(self.now);
                     self.revoke_offers(user, RevokeReason::AgentPaused, |_| true);
                     self.lose_running(user);
                 }
@@ -302,6 +306,25 @@ impl Roster {
             self.out.push(Effect::Record { entry, changed });
         }
     }
+}
+
+/// Somebody who was not known: new, or as he was when he went.
+fn returned(
+    profile: Profile,
+    stored: Option<Box<AgentSnapshot>>,
+    gone: Option<AgentSnapshot>,
+    now: Timestamp,
+) -> Agent {
+    let mut agent = Agent::new(profile, now);
+    // What was written of him last may still be on its way to the record, so the newer one counts.
+    let last = stored.map(|snapshot| *snapshot).into_iter().chain(gone).max_by_key(|snapshot| snapshot.version);
+    if let Some(snapshot) = last {
+        // The record may say that a device of his holds the lease, and none does.
+        agent.unrecorded = snapshot.leased;
+        let until = snapshot.changed_at.min(now);
+        agent.recall(snapshot, until);
+    }
+    agent
 }
 
 pub(super) fn agent_event(kind: &'static str, at: Timestamp, user: UserId, data: serde_json::Value) -> RecordEvent {

@@ -21,10 +21,12 @@ pub struct Supervisor {
 /// A command to the roster. Grant ids are given by the outside, since the core draws no randomness.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// A new or changed agent; `None` for the profile of one who is gone.
+    /// A new or changed agent; `None` for the profile of one who is gone. The snapshot is what the record holds of him: one
+    /// who was not known is as he was then, and his next version is a higher one.
     Configure {
         user: UserId,
         profile: Option<Profile>,
+        snapshot: Option<Box<AgentSnapshot>>,
     },
     Department {
         department: DepartmentId,
@@ -183,6 +185,8 @@ pub type Outcome = Result<Applied, Rejection>;
 #[derive(Clone, Debug)]
 pub struct RestoredAgent {
     pub profile: Profile,
+    /// Removed from the company while he had a call: kept until it has gone on or ended.
+    pub removed: bool,
     pub snapshot: Option<AgentSnapshot>,
     /// Wrap-ups planned in the rows of calls that ended lately.
     pub planned_wrap_ups: Vec<PlannedWrapUp>,

@@ -2,7 +2,7 @@
 
 use super::effect::{Effect, RestoredAgent, RestoredCall, overruled};
 use super::state::{Agent, Desk, Lease, Roster, Slot};
-use crate::domain::agent::{AgentStatus, IdleClock};
+use crate::domain::agent::AgentStatus;
 use crate::domain::clock::Timestamp;
 use crate::domain::department::RoutingStrategy;
 use crate::domain::ids::DepartmentId;
@@ -31,19 +31,10 @@ impl Roster {
             let mut agent = Agent::new(restored.profile, now);
             let written = restored.snapshot.as_ref().map(|snapshot| snapshot.changed_at);
             if let Some(snapshot) = restored.snapshot {
-                agent.intent = snapshot.intent;
-                agent.intent_since = snapshot.intent_since;
-                agent.after_call = snapshot.after_call;
-                agent.held = snapshot.held;
-                agent.misses = snapshot.misses;
-                agent.rotation = snapshot.rotation;
-                agent.calls_today = snapshot.calls_today;
-                agent.version = snapshot.version;
-                agent.wrap_ups = snapshot.wrap_ups;
-                // The clock runs again when he is back: time without a server is nobody's idleness.
-                let until = served_until.unwrap_or(now).min(now);
-                agent.idle = IdleClock::Stopped { elapsed_micros: snapshot.idle.elapsed_micros(until) };
-                if snapshot.leased {
+                let leased = snapshot.leased && !restored.removed;
+                // Time without a server is nobody's idleness.
+                agent.recall(snapshot, served_until.unwrap_or(now).min(now));
+                if leased {
                     agent.bound = true;
                     agent.lease = Lease::Missing { until: now.plus_seconds(roster.rules.agent_lease_seconds) };
                     if agent.intent.status == AgentStatus::Available {
@@ -83,6 +74,8 @@ impl Roster {
             {
                 agent.slots.remove(first);
             }
+            // His queues hear it when they say what they hold.
+            agent.removed = restored.removed;
             // His capacity may have been lowered under what he had.
             agent.slots_max = agent.slots.len();
             roster.rotation = roster.rotation.max(agent.rotation);
@@ -90,6 +83,7 @@ impl Roster {
             // Work may have ended with the life before, and what was to follow it did not.
             roster.after_work(user);
             roster.reindex(user);
+            roster.forget_if_gone(user);
         }
         // No queue speaks yet, so nothing can be granted here; only presence and records come out.
         let mut none = || crate::domain::ids::GrantId(uuid::Uuid::nil());

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use super::agent::{Agent, CAPACITY_MAX, Lease, Profile, ReadyKey, Slot, WhyNot};
-use super::effect::Effect;
+use super::effect::{Effect, Said};
+use crate::domain::agent::AgentSnapshot;
 use crate::domain::call::{Rank, Requirements};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{RoutingStrategy, WEIGHT_MAX, WEIGHT_STEP_SECONDS};
@@ -99,6 +100,9 @@ pub struct Roster {
     /// Demand was left unmet because the plan's bound was reached.
     pub(super) held_by_plan: bool,
     pub(super) frozen_since: Option<Timestamp>,
+    /// What those who were removed were when they went, one entry for each user of the company at most. The record may be
+    /// behind it.
+    pub(super) gone: BTreeMap<UserId, AgentSnapshot>,
     pub(super) dirty_agents: BTreeSet<UserId>,
     pub(super) dirty_desks: BTreeSet<DepartmentId>,
     pub(super) out: Vec<Effect>,
@@ -118,6 +122,7 @@ impl Roster {
             rules: Rules::default(),
             held_by_plan: false,
             frozen_since: None,
+            gone: BTreeMap::new(),
             dirty_agents: BTreeSet::new(),
             dirty_desks: BTreeSet::new(),
             out: Vec::new(),
@@ -155,6 +160,11 @@ impl Roster {
             Slot::Granted { department: at, .. } | Slot::Running { department: at, .. } => *at == department,
             Slot::WrapUp { .. } => false,
         })
+    }
+
+    /// The plan's bound on them.
+    pub fn concurrent_calls_max(&self) -> Option<u32> {
+        self.concurrent_calls_max
     }
 
     /// Granted and running slots of the whole company.
@@ -232,7 +242,14 @@ impl Roster {
     pub(super) fn forget_if_gone(&mut self, user: UserId) {
         if self.agents.get(&user).is_some_and(|agent| agent.removed && agent.slots.is_empty()) {
             self.reindex(user);
-            self.agents.remove(&user);
+            if let Some(agent) = self.agents.remove(&user) {
+                if agent.shown.is_some() {
+                    self.out.push(Effect::Say(Said::Presence { user }));
+                }
+                // His departments have one agent less.
+                self.dirty_desks.extend(&agent.profile.departments);
+                self.gone.insert(user, agent.snapshot(self.now));
+            }
             self.dirty_agents.remove(&user);
         }
     }

@@ -12,9 +12,10 @@ use uuid::Uuid;
 use super::page::{contains_pattern, push_page};
 pub use super::ratings::{Rated, rate};
 use super::{Page, Paged, Result, Sort, Store, StoreError};
-use crate::domain::call::{CallView, EndReason, Phase, Status, words};
+use crate::domain::call::{CallView, EndReason, Phase, Status};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, CustomerId, DepartmentId, LinkId, TenantId, UserId};
+use crate::domain::words::words;
 
 /// How long after its end a call may be rated and joined again, in seconds (RULES.md: 24 h).
 pub const OPEN_AFTER_END_SECONDS: u64 = 24 * 60 * 60;
@@ -43,16 +44,17 @@ pub struct Attendant {
     pub department_ids: Vec<DepartmentId>,
 }
 
-/// What calls may be sorted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CallSort {
-    #[default]
-    InsertedAt,
-    StartedAt,
-    CompletedAt,
-    CustomerName,
-    Status,
+words! {
+    /// What calls may be sorted by.
+    #[derive(Default)]
+    CallSort {
+        #[default]
+        InsertedAt = "inserted_at",
+        StartedAt = "started_at",
+        CompletedAt = "completed_at",
+        CustomerName = "customer_name",
+        Status = "status",
+    }
 }
 
 words! {

@@ -3,19 +3,23 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use super::members::{Membership, add as add_user, list as users, remove as remove_user, serves};
+pub use super::department_removal::{Removal, remove};
+use super::identifiers::free_identifier;
+pub use super::members::{add as add_user, list as users, remove as remove_user, serves};
 use super::numbers::{self, Counter};
 use super::page::{contains_pattern, push_page};
-use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction, Work};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{Mode, RoutingStrategy, Settings};
-use crate::domain::ids::{DepartmentId, TenantId};
+use crate::domain::ids::{DepartmentId, SectorId, TenantId};
+use crate::domain::words::words;
 
 /// A department: serialises as Voki's object and ours after it. Times are whole seconds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Department {
     pub id: DepartmentId,
     pub name: String,
@@ -23,8 +27,10 @@ pub struct Department {
     pub identifier: String,
     pub description: Option<String>,
     pub active: bool,
-    pub sector_id: Option<Uuid>,
+    pub sector_id: Option<SectorId>,
+    /// Null is without limit.
     pub max_queue_size: Option<u32>,
+    /// Seconds until whoever waits is let go; null is never.
     pub max_wait_time: Option<u32>,
     pub user_count: i64,
     pub inserted_at: Timestamp,
@@ -74,7 +80,7 @@ pub struct DepartmentChange {
     pub identifier: Option<String>,
     pub description: Option<Option<String>>,
     pub active: Option<bool>,
-    pub sector_id: Option<Option<Uuid>>,
+    pub sector_id: Option<Option<SectorId>>,
     pub max_queue_size: Option<Option<u32>>,
     pub max_wait_time: Option<Option<u32>>,
     pub offer_timeout_seconds: Option<u32>,
@@ -86,14 +92,15 @@ pub struct DepartmentChange {
     pub service_level_seconds: Option<u32>,
 }
 
-/// What departments may be sorted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DepartmentSort {
-    #[default]
-    Name,
-    Identifier,
-    InsertedAt,
+words! {
+    /// What departments may be sorted by.
+    #[derive(Default)]
+    DepartmentSort {
+        #[default]
+        Name = "name",
+        Identifier = "identifier",
+        InsertedAt = "inserted_at",
+    }
 }
 
 /// A row of `departments` as it is read; [`Department`] is what it says.
@@ -137,7 +144,7 @@ impl TryFrom<DepartmentRow> for Department {
             identifier: row.identifier,
             description: row.description,
             active: row.active,
-            sector_id: row.sector_id,
+            sector_id: row.sector_id.map(SectorId),
             // The table holds none of them below zero.
             max_queue_size: row.max_queue_size.map(i32::unsigned_abs),
             max_wait_time: row.max_wait_time.map(i32::unsigned_abs),
@@ -202,7 +209,7 @@ pub async fn find(store: &Store, tenant: TenantId, department: DepartmentId) -> 
     read(&mut tx, tenant, department).await
 }
 
-async fn read(tx: &mut Transaction, tenant: TenantId, department: DepartmentId) -> Result<Option<Department>> {
+async fn read(tx: &mut PgConnection, tenant: TenantId, department: DepartmentId) -> Result<Option<Department>> {
     let row = sqlx::query_as!(
         DepartmentRow,
         "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, d.max_wait_time,
@@ -214,27 +221,21 @@ async fn read(tx: &mut Transaction, tenant: TenantId, department: DepartmentId) 
         tenant.0,
         department.0
     )
-    .fetch_optional(&mut **tx)
+    .fetch_optional(tx)
     .await?;
     row.map(Department::try_from).transpose()
 }
 
 /// Makes a department. A given identifier that is taken is a `Conflict` of `departments_identifier_key`; a generated one
 /// that is taken gets the department's number behind it.
-pub async fn create(
-    store: &Store,
-    tenant: TenantId,
-    id: DepartmentId,
-    new: DepartmentChange,
-    now: Timestamp,
-) -> Result<Department> {
-    let mut tx = store.tenant_tx(tenant).await?;
+pub async fn create(work: &mut Work, id: DepartmentId, new: DepartmentChange) -> Result<Department> {
+    let (tenant, now) = (work.tenant, work.now);
     // Taking the number locks the tenant's counters, so no other department takes a generated identifier meanwhile.
-    let number = numbers::take(&mut tx, tenant, Counter::Department, 1).await?;
+    let number = numbers::take(work.tx(), tenant, Counter::Department, 1).await?;
     let name = new.name.unwrap_or_default();
     let identifier = match new.identifier {
         Some(identifier) => identifier,
-        None => free_identifier(&mut tx, tenant, &name, number).await?,
+        None => free_identifier(work, &name, number).await?,
     };
     let default = Settings::new(id, &name);
     sqlx::query!(
@@ -249,7 +250,7 @@ pub async fn create(
         identifier,
         new.description.flatten(),
         new.active.unwrap_or(default.active),
-        new.sector_id.flatten(),
+        new.sector_id.flatten().map(|sector| sector.0),
         new.max_queue_size.flatten().map(stored),
         new.max_wait_time.flatten().map(stored),
         stored(new.offer_timeout_seconds.unwrap_or(default.offer_timeout_seconds)),
@@ -261,22 +262,18 @@ pub async fn create(
         stored(new.service_level_seconds.unwrap_or(default.service_level_seconds)),
         now.to_utc()
     )
-    .execute(&mut *tx)
+    .execute(work.tx())
     .await?;
-    let department = read(&mut tx, tenant, id).await?;
-    tx.commit().await?;
-    department.ok_or(StoreError::Corrupt { table: "departments", column: "id", row: id.to_string() })
+    read(work.tx(), tenant, id).await?.ok_or(StoreError::Corrupt {
+        table: "departments",
+        column: "id",
+        row: id.to_string(),
+    })
 }
 
 /// Changes what is given; `None` when there is no such department.
-pub async fn update(
-    store: &Store,
-    tenant: TenantId,
-    department: DepartmentId,
-    change: DepartmentChange,
-    now: Timestamp,
-) -> Result<Option<Department>> {
-    let mut tx = store.tenant_tx(tenant).await?;
+pub async fn update(work: &mut Work, department: DepartmentId, change: DepartmentChange) -> Result<Option<Department>> {
+    let (tenant, now) = (work.tenant, work.now);
     // What may become null needs a second parameter that says whether it was given at all.
     sqlx::query!(
         "UPDATE departments SET
@@ -304,7 +301,7 @@ pub async fn update(
         change.description.flatten(),
         change.active,
         change.sector_id.is_some(),
-        change.sector_id.flatten(),
+        change.sector_id.flatten().map(|sector| sector.0),
         change.max_queue_size.is_some(),
         change.max_queue_size.flatten().map(stored),
         change.max_wait_time.is_some(),
@@ -318,11 +315,20 @@ pub async fn update(
         change.service_level_seconds.map(stored),
         now.to_utc()
     )
-    .execute(&mut *tx)
+    .execute(work.tx())
     .await?;
-    let department = read(&mut tx, tenant, department).await?;
-    tx.commit().await?;
-    Ok(department)
+    read(work.tx(), tenant, department).await
+}
+
+/// Whether it is active, locked until the work is over; `None` when there is no such department.
+pub async fn is_active(work: &mut Work, department: DepartmentId) -> Result<Option<bool>> {
+    let tenant = work.tenant;
+    let active = sqlx::query_scalar!(
+        "SELECT active FROM departments WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
+        tenant.0,
+        department.0
+    );
+    Ok(active.fetch_optional(work.tx()).await?)
 }
 
 /// What the department's queue obeys.
@@ -353,64 +359,4 @@ pub(super) async fn settings_in(
     department: DepartmentId,
 ) -> Result<Option<Settings>> {
     Ok(read(tx, tenant, department).await?.map(|department| department.settings()))
-}
-
-/// An identifier made of `name`: the plain one when it is free, else with the department's number behind it.
-async fn free_identifier(tx: &mut Transaction, tenant: TenantId, name: &str, number: i64) -> Result<String> {
-    let plain = identifier_of(name);
-    let taken = sqlx::query_scalar!(
-        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND identifier = $2
-                        AND deleted_at IS NULL) AS \"taken!\"",
-        tenant.0,
-        plain
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(match (plain.as_str(), taken) {
-        ("", _) => format!("department-{number}"),
-        (_, true) => format!("{plain}-{number}"),
-        (_, false) => plain,
-    })
-}
-
-/// `Suporte Técnico` becomes `suporte-tecnico`: lower-case letters and digits, a hyphen for whatever else stands between.
-fn identifier_of(name: &str) -> String {
-    let mut identifier = String::with_capacity(name.len());
-    for letter in name.chars().flat_map(char::to_lowercase).map(without_accent) {
-        if letter.is_ascii_alphanumeric() {
-            identifier.push(letter);
-        } else if !identifier.is_empty() && !identifier.ends_with('-') {
-            identifier.push('-');
-        }
-    }
-    identifier.truncate(identifier.trim_end_matches('-').len());
-    identifier
-}
-
-/// The letters of Portuguese, Spanish and French without their accents; others are left alone.
-fn without_accent(letter: char) -> char {
-    match letter {
-        'á' | 'à' | 'â' | 'ã' | 'ä' | 'å' => 'a',
-        'é' | 'è' | 'ê' | 'ë' => 'e',
-        'í' | 'ì' | 'î' | 'ï' => 'i',
-        'ó' | 'ò' | 'ô' | 'õ' | 'ö' => 'o',
-        'ú' | 'ù' | 'û' | 'ü' => 'u',
-        'ç' => 'c',
-        'ñ' => 'n',
-        'ÿ' | 'ý' => 'y',
-        other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::identifier_of;
-
-    #[test]
-    fn identifiers_are_plain_words_with_hyphens() {
-        assert_eq!(identifier_of("Suporte Técnico"), "suporte-tecnico");
-        assert_eq!(identifier_of("  Vendas & Pós-venda! "), "vendas-pos-venda");
-        assert_eq!(identifier_of("Ações 24h"), "acoes-24h");
-        assert_eq!(identifier_of("サポート"), "");
-    }
 }

@@ -65,14 +65,15 @@ pub struct LinkFilter {
     pub department_id: Option<DepartmentId>,
 }
 
-/// What links may be sorted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LinkSort {
-    #[default]
-    InsertedAt,
-    ExpiresAt,
-    CustomerName,
+words! {
+    /// What links may be sorted by.
+    #[derive(Default)]
+    LinkSort {
+        #[default]
+        InsertedAt = "inserted_at",
+        ExpiresAt = "expires_at",
+        CustomerName = "customer_name",
+    }
 }
 
 /// A row of `access_links` as it is read; [`Link`] is what it says at a given time.

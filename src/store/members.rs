@@ -1,8 +1,7 @@
 //! Owns who serves which department. A user without a department receives no calls.
 
 use super::users::{User, UserRow};
-use super::{Page, Paged, Result, Store, Transaction};
-use crate::domain::clock::Timestamp;
+use super::{Page, Paged, Result, Store, Work};
 use crate::domain::ids::{DepartmentId, TenantId, UserId};
 
 /// What came of adding or removing a member.
@@ -11,8 +10,10 @@ pub enum Membership {
     Changed,
     /// It was so already.
     Unchanged,
-    /// The department or the user is not there.
+    /// There is no such department (or provider).
     NotFound,
+    /// There is no such user.
+    NoUser,
 }
 
 /// One page of those who serve a department, by name; `None` when there is no such department.
@@ -65,16 +66,10 @@ pub async fn serves(store: &Store, tenant: TenantId, department: DepartmentId, u
 }
 
 /// Lets a user serve a department.
-pub async fn add(
-    store: &Store,
-    tenant: TenantId,
-    department: DepartmentId,
-    user: UserId,
-    now: Timestamp,
-) -> Result<Membership> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    if !both_exist(&mut tx, tenant, department, user).await? {
-        return Ok(Membership::NotFound);
+pub async fn add(work: &mut Work, department: DepartmentId, user: UserId) -> Result<Membership> {
+    let (tenant, now) = (work.tenant, work.now);
+    if let Some(missing) = missing(work, department, user).await? {
+        return Ok(missing);
     }
     let done = sqlx::query!(
         "INSERT INTO department_users (tenant_id, department_id, user_id, inserted_at) VALUES ($1, $2, $3, $4)
@@ -84,17 +79,16 @@ pub async fn add(
         user.0,
         now.to_utc()
     )
-    .execute(&mut *tx)
+    .execute(work.tx())
     .await?;
-    tx.commit().await?;
     Ok(if done.rows_affected() > 0 { Membership::Changed } else { Membership::Unchanged })
 }
 
 /// Ends a user's service of a department.
-pub async fn remove(store: &Store, tenant: TenantId, department: DepartmentId, user: UserId) -> Result<Membership> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    if !both_exist(&mut tx, tenant, department, user).await? {
-        return Ok(Membership::NotFound);
+pub async fn remove(work: &mut Work, department: DepartmentId, user: UserId) -> Result<Membership> {
+    let tenant = work.tenant;
+    if let Some(missing) = missing(work, department, user).await? {
+        return Ok(missing);
     }
     let done = sqlx::query!(
         "DELETE FROM department_users WHERE tenant_id = $1 AND department_id = $2 AND user_id = $3",
@@ -102,20 +96,24 @@ pub async fn remove(store: &Store, tenant: TenantId, department: DepartmentId, u
         department.0,
         user.0
     )
-    .execute(&mut *tx)
+    .execute(work.tx())
     .await?;
-    tx.commit().await?;
     Ok(if done.rows_affected() > 0 { Membership::Changed } else { Membership::Unchanged })
 }
 
-async fn both_exist(tx: &mut Transaction, tenant: TenantId, department: DepartmentId, user: UserId) -> Result<bool> {
-    Ok(sqlx::query_scalar!(
-        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL)
-                AND EXISTS (SELECT FROM users WHERE tenant_id = $1 AND id = $3) AS \"both!\"",
+async fn missing(work: &mut Work, department: DepartmentId, user: UserId) -> Result<Option<Membership>> {
+    let tenant = work.tenant;
+    // The department stays while the work lasts: it could be deleted between this look and what follows.
+    let there = sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM users WHERE tenant_id = $1 AND id = $3) AS \"user!\"
+         FROM departments WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR SHARE",
         tenant.0,
         department.0,
         user.0
-    )
-    .fetch_one(&mut **tx)
-    .await?)
+    );
+    Ok(match there.fetch_optional(work.tx()).await? {
+        None => Some(Membership::NotFound),
+        Some(false) => Some(Membership::NoUser),
+        Some(true) => None,
+    })
 }

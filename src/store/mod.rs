@@ -15,15 +15,20 @@
 //! | `restore` | what queues and tenants are rebuilt from |
 //! | `events` | the tenant's numbered feed of facts |
 //! | `numbers` | committed blocks of numbers |
+//! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod audit;
 pub mod calls;
 mod connect;
 pub mod customers;
+mod department_removal;
 pub mod departments;
 pub mod embedded;
 mod error;
 pub mod events;
+pub mod idempotency;
+mod identifiers;
 pub mod links;
 mod members;
 mod migrate;
@@ -31,19 +36,25 @@ pub mod notifications;
 pub mod numbers;
 pub mod ownership;
 mod page;
+pub mod plans;
+pub mod providers;
 mod ratings;
 pub mod record;
 mod record_columns;
 pub mod restore;
 mod restore_rows;
+pub mod sectors;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
+mod work;
 
 /// How to reach a Postgres; whoever starts the server passes it on unread.
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
+pub use members::Membership;
 pub use migrate::migrate;
 pub use page::{PAGE_SIZE_MAX, Page, Paged, Sort, SortOrder};
+pub use work::{Author, Work};

@@ -1,6 +1,6 @@
 //! Owns numbers: committed blocks, so that gaps may be and reuse never.
 
-use super::{Result, Store, StoreError, Transaction};
+use super::{Result, Store, StoreError};
 use crate::domain::ids::TenantId;
 
 /// What is numbered, each from 1 in its tenant.
@@ -21,7 +21,7 @@ pub async fn reserve(store: &Store, tenant: TenantId, counter: Counter, count: u
 }
 
 /// Takes the next `count` numbers, for good once the transaction commits.
-pub(super) async fn take(tx: &mut Transaction, tenant: TenantId, counter: Counter, count: u32) -> Result<i64> {
+pub(super) async fn take(tx: &mut sqlx::PgConnection, tenant: TenantId, counter: Counter, count: u32) -> Result<i64> {
     let count = i64::from(count);
     let last =
         match counter {
@@ -30,14 +30,14 @@ pub(super) async fn take(tx: &mut Transaction, tenant: TenantId, counter: Counte
                 tenant.0,
                 count
             )
-            .fetch_optional(&mut **tx)
+            .fetch_optional(&mut *tx)
             .await?,
             Counter::User => sqlx::query_scalar!(
                 "UPDATE tenant_counters SET user_number = user_number + $2 WHERE tenant_id = $1 RETURNING user_number",
                 tenant.0,
                 count
             )
-            .fetch_optional(&mut **tx)
+            .fetch_optional(&mut *tx)
             .await?,
             Counter::Department => {
                 sqlx::query_scalar!(
@@ -46,7 +46,7 @@ pub(super) async fn take(tx: &mut Transaction, tenant: TenantId, counter: Counte
                     tenant.0,
                     count
                 )
-                .fetch_optional(&mut **tx)
+                .fetch_optional(&mut *tx)
                 .await?
             }
         };

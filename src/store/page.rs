@@ -1,5 +1,6 @@
 //! Owns pages and sorting of lists. Which fields may be sorted by is each list's own whitelist.
 
+use crate::domain::words::words;
 use sqlx::{Postgres, QueryBuilder};
 
 /// Most rows of one page (Voki's stated limit for users, used for every list).
@@ -67,13 +68,14 @@ impl<T> Paged<T> {
     }
 }
 
-/// Which way a list is sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SortOrder {
-    #[default]
-    Asc,
-    Desc,
+words! {
+    /// Which way a list is sorted.
+    #[derive(Default)]
+    SortOrder {
+        #[default]
+        Asc = "asc",
+        Desc = "desc",
+    }
 }
 
 /// A field of a list's whitelist and a direction.

@@ -28,7 +28,7 @@ pub const SHORT_ABANDON_SECONDS: i64 = 5;
 pub struct TenantState {
     pub company: Company,
     pub departments: Vec<Settings>,
-    /// Every active user.
+    /// Every active user, and whoever else still has a call.
     pub agents: Vec<AgentRow>,
     /// The latest join: the next is not before it.
     pub joined_at_max: Option<Timestamp>,
@@ -40,6 +40,8 @@ pub struct AgentRow {
     pub user_id: UserId,
     pub name: String,
     pub role: Role,
+    /// A deactivated one is kept until his calls have gone on.
+    pub active: bool,
     pub capacity: u8,
     pub skills: Vec<String>,
     pub department_ids: Vec<DepartmentId>,
@@ -115,7 +117,7 @@ pub async fn tenant(store: &Store, tenant: TenantId, now: Timestamp) -> Result<O
 /// One agent of a tenant; `None` when there is no such user or he is not active.
 pub async fn agent(store: &Store, tenant: TenantId, user: UserId, now: Timestamp) -> Result<Option<AgentRow>> {
     let mut tx = store.tenant_tx(tenant).await?;
-    Ok(agents(&mut tx, tenant, Some(user), now).await?.pop())
+    Ok(agents(&mut tx, tenant, Some(user), now).await?.pop().filter(|agent| agent.active))
 }
 
 /// A queue, with counts since `day_start` (the company's midnight); `None` when there is no such department.
@@ -209,11 +211,11 @@ async fn open_calls(tx: &mut Transaction, tenant: TenantId, department: Departme
     rows.into_iter().map(CallSnapshot::try_from).collect()
 }
 
-/// Every active user as an agent, or the one that is asked for.
+/// Every active user and whoever has a call as an agent, or the one that is asked for.
 async fn agents(tx: &mut Transaction, tenant: TenantId, user: Option<UserId>, now: Timestamp) -> Result<Vec<AgentRow>> {
     let rows = sqlx::query_as!(
         StoredAgent,
-        "SELECT u.id, u.name, u.role, u.capacity, u.skills,
+        "SELECT u.id, u.name, u.role, u.active, u.capacity, u.skills,
                 ARRAY(SELECT m.department_id FROM department_users m
                       WHERE m.tenant_id = u.tenant_id AND m.user_id = u.id ORDER BY m.department_id)
                     AS \"department_ids!\",
@@ -222,7 +224,9 @@ async fn agents(tx: &mut Transaction, tenant: TenantId, user: Option<UserId>, no
                 a.idle AS \"idle?\", a.rotation AS \"rotation?\", a.calls_today AS \"calls_today?\",
                 a.updated_at AS \"updated_at?\", a.version AS \"version?\"
          FROM users u LEFT JOIN agents a ON a.tenant_id = u.tenant_id AND a.user_id = u.id
-         WHERE u.tenant_id = $1 AND u.active AND ($2::uuid IS NULL OR u.id = $2)
+         WHERE u.tenant_id = $1 AND ($2::uuid IS NULL OR u.id = $2)
+               AND (u.active OR u.id IN (SELECT c.user_id FROM calls c WHERE c.tenant_id = $1 AND c.open
+                                         AND c.user_id IS NOT NULL))
          ORDER BY u.number",
         tenant.0,
         user.map(|user| user.0)

@@ -1,6 +1,6 @@
 //! Owns logins: families of refresh tokens, kept as hashes. A token is good once; its second use gives the family up.
 
-use super::{Result, Store, Transaction};
+use super::{Result, Store, Transaction, Work};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, TenantId, UserId};
 
@@ -79,6 +79,28 @@ pub async fn revoke_family(store: &Store, tenant: TenantId, session: SessionId, 
     let revoked = revoke(&mut tx, tenant, session, now).await?;
     tx.commit().await?;
     Ok(revoked > 0)
+}
+
+/// Ends every login of a user but the one to keep; which those were.
+pub async fn revoke_all(work: &mut Work, user: UserId, keep: Option<SessionId>) -> Result<Vec<SessionId>> {
+    let (tenant, now) = (work.tenant, work.now);
+    let mut ended: Vec<SessionId> = sqlx::query_scalar!(
+        "UPDATE refresh_tokens SET revoked_at = $3
+         WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL AND ($4::uuid IS NULL OR session_id <> $4)
+         RETURNING session_id",
+        tenant.0,
+        user.0,
+        now.to_utc(),
+        keep.map(|session| session.0)
+    )
+    .fetch_all(work.tx())
+    .await?
+    .into_iter()
+    .map(SessionId)
+    .collect();
+    ended.sort_unstable();
+    ended.dedup();
+    Ok(ended)
 }
 
 /// The tenant of a refresh token, and nothing else of it.

@@ -3,17 +3,19 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{Postgres, QueryBuilder};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::numbers::{self, Counter};
 use super::page::{contains_pattern, push_page};
-use super::{Page, Paged, Result, Sort, Store, StoreError};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Work};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId, UserId};
 use crate::domain::role::Role;
+use crate::domain::words::words;
 
 /// A member of staff. Serialises as Voki's user object and ours after it, never with the password's hash.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct User {
     pub id: UserId,
     pub name: String,
@@ -47,6 +49,23 @@ pub struct NewUser {
     /// From 1.
     pub capacity: u8,
     pub skills: Vec<String>,
+    pub active: bool,
+    pub avatar_url: Option<String>,
+}
+
+/// What a user is changed to: what is `None` stays. In what may be null, `Some(None)` makes it null.
+#[derive(Clone, Default)]
+pub struct UserChange {
+    pub name: Option<String>,
+    pub email: Option<String>,
+    pub password_hash: Option<String>,
+    pub role: Option<Role>,
+    pub active: Option<bool>,
+    pub locale: Option<String>,
+    /// From 1.
+    pub capacity: Option<u8>,
+    pub skills: Option<Vec<String>>,
+    pub avatar_url: Option<Option<String>>,
 }
 
 /// Which users a list shows.
@@ -58,15 +77,16 @@ pub struct UserFilter {
     pub active: Option<bool>,
 }
 
-/// What users may be sorted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UserSort {
-    #[default]
-    Name,
-    Email,
-    Role,
-    InsertedAt,
+words! {
+    /// What users may be sorted by.
+    #[derive(Default)]
+    UserSort {
+        #[default]
+        Name = "name",
+        Email = "email",
+        Role = "role",
+        InsertedAt = "inserted_at",
+    }
 }
 
 /// A row of `users` as it is read; [`User`] is what it says.
@@ -113,14 +133,14 @@ impl TryFrom<UserRow> for User {
 }
 
 /// Makes a user. An address that is taken (whatever its case) is a `Conflict` of `users_email_key`.
-pub async fn create(store: &Store, tenant: TenantId, new: NewUser, now: Timestamp) -> Result<User> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    let number = numbers::take(&mut tx, tenant, Counter::User, 1).await?;
+pub async fn create(work: &mut Work, new: NewUser) -> Result<User> {
+    let (tenant, now) = (work.tenant, work.now);
+    let number = numbers::take(work.tx(), tenant, Counter::User, 1).await?;
     let row = sqlx::query_as!(
         UserRow,
-        "INSERT INTO users (tenant_id, id, number, name, email, password_hash, role, locale, capacity, skills, inserted_at,
-                            updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, COALESCE($8, 'pt-BR'), $9, $10, $11, $11)
+        "INSERT INTO users (tenant_id, id, number, name, email, password_hash, role, active, avatar_url, locale, capacity,
+                            skills, inserted_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, COALESCE($10, 'pt-BR'), $11, $12, $13, $13)
          RETURNING id, number, name, email, password_hash, role, active, avatar_url, mfa_enabled, locale, capacity, skills,
                    inserted_at, updated_at",
         tenant.0,
@@ -130,14 +150,15 @@ pub async fn create(store: &Store, tenant: TenantId, new: NewUser, now: Timestam
         new.email,
         new.password_hash,
         new.role.as_str(),
+        new.active,
+        new.avatar_url,
         new.locale,
         i16::from(new.capacity.max(1)),
         &new.skills,
         now.to_utc()
     )
-    .fetch_one(&mut *tx)
+    .fetch_one(work.tx())
     .await?;
-    tx.commit().await?;
     row.try_into()
 }
 
@@ -231,37 +252,72 @@ pub async fn departments_of(store: &Store, tenant: TenantId, user: UserId) -> Re
     Ok(rows.into_iter().map(|row| (DepartmentId(row.id), row.name)).collect())
 }
 
-/// Lets a user in or out; out also revokes every login. `None` when there is no such user.
-pub async fn set_active(
-    store: &Store,
-    tenant: TenantId,
-    user: UserId,
-    active: bool,
-    now: Timestamp,
-) -> Result<Option<User>> {
-    let mut tx = store.tenant_tx(tenant).await?;
+/// The user as he is, locked until the work is over.
+pub async fn lock(work: &mut Work, user: UserId) -> Result<Option<User>> {
+    let tenant = work.tenant;
     let row = sqlx::query_as!(
         UserRow,
-        "UPDATE users SET active = $3, updated_at = $4 WHERE tenant_id = $1 AND id = $2
+        "SELECT id, number, name, email, password_hash, role, active, avatar_url, mfa_enabled, locale, capacity, skills,
+                inserted_at, updated_at
+         FROM users WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE",
+        tenant.0,
+        user.0
+    )
+    .fetch_optional(work.tx())
+    .await?;
+    row.map(User::try_from).transpose()
+}
+
+/// Whether somebody else is active whose role is at least `role`. Ask under the company's lock (`plans::lock`).
+pub async fn others_hold(work: &mut Work, user: UserId, role: Role) -> Result<bool> {
+    let roles: Vec<String> =
+        Role::ALL.iter().filter(|other| **other >= role).map(|other| other.as_str().to_owned()).collect();
+    let tenant = work.tenant;
+    Ok(sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM users WHERE tenant_id = $1 AND id <> $2 AND active AND role = ANY($3)) AS \"others!\"",
+        tenant.0,
+        user.0,
+        &roles
+    )
+    .fetch_one(work.tx())
+    .await?)
+}
+
+/// Changes what is given; `None` when there is no such user. An address that is taken is a `Conflict` of
+/// `users_email_key`. It ends no login; whoever calls it does where that is due.
+pub async fn update(work: &mut Work, user: UserId, change: UserChange) -> Result<Option<User>> {
+    let (tenant, now) = (work.tenant, work.now);
+    let row = sqlx::query_as!(
+        UserRow,
+        "UPDATE users SET
+             name = COALESCE($3, name),
+             email = COALESCE($4, email),
+             password_hash = COALESCE($5, password_hash),
+             role = COALESCE($6, role),
+             active = COALESCE($7, active),
+             locale = COALESCE($8, locale),
+             capacity = COALESCE($9, capacity),
+             skills = COALESCE($10, skills),
+             avatar_url = CASE WHEN $11 THEN $12 ELSE avatar_url END,
+             updated_at = $13
+         WHERE tenant_id = $1 AND id = $2
          RETURNING id, number, name, email, password_hash, role, active, avatar_url, mfa_enabled, locale, capacity, skills,
                    inserted_at, updated_at",
         tenant.0,
         user.0,
-        active,
+        change.name,
+        change.email,
+        change.password_hash,
+        change.role.map(Role::as_str),
+        change.active,
+        change.locale,
+        change.capacity.map(|slots| i16::from(slots.max(1))),
+        change.skills.as_deref(),
+        change.avatar_url.is_some(),
+        change.avatar_url.flatten(),
         now.to_utc()
     )
-    .fetch_optional(&mut *tx)
+    .fetch_optional(work.tx())
     .await?;
-    if !active {
-        sqlx::query!(
-            "UPDATE refresh_tokens SET revoked_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL",
-            tenant.0,
-            user.0,
-            now.to_utc()
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
-    tx.commit().await?;
     row.map(User::try_from).transpose()
 }

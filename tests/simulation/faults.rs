@@ -259,6 +259,7 @@ impl World {
                 let of_agent = || this.store.calls.values().filter(|call| call.user_id == Some(*user));
                 RestoredAgent {
                     profile: truth.profile.clone(),
+                    removed: false,
                     snapshot: this.store.agents.get(user).map(|snapshot| (**snapshot).clone()),
                     planned_wrap_ups: of_agent()
                         .filter(|call| call.phase == Phase::Ended)

@@ -186,7 +186,11 @@ impl World {
                     agent.capacity_most = agent.capacity_most.max(profile.capacity);
                     agent.profile = profile.clone();
                 }
-                self.ask_roster(tenant, vez::roster::Command::Configure { user, profile: Some(profile) }, None);
+                self.ask_roster(
+                    tenant,
+                    vez::roster::Command::Configure { user, profile: Some(profile), snapshot: None },
+                    None,
+                );
             }
             _ => {
                 let plan = self.dice.chance(500).then(|| self.dice.within(1, 5) as u32);
@@ -225,7 +229,11 @@ impl World {
                     agent.profile = profile.clone();
                 }
                 self.tenants[tenant].plan = None;
-                self.ask_roster(tenant, vez::roster::Command::Configure { user, profile: Some(profile) }, None);
+                self.ask_roster(
+                    tenant,
+                    vez::roster::Command::Configure { user, profile: Some(profile), snapshot: None },
+                    None,
+                );
                 self.ask_roster(tenant, vez::roster::Command::PlanLimit(None), None);
                 let intent = Intent::plain(AgentStatus::Available);
                 let command = vez::roster::Command::SetStatus { user, by: None, intent, after_call: false };

@@ -1,10 +1,10 @@
 //! Companies, staff, departments and logins.
 
 use vez::domain::department::RoutingStrategy;
-use vez::store::departments::{self, DepartmentChange, DepartmentSort, Membership};
+use vez::store::departments::{self, DepartmentChange, DepartmentSort};
 use vez::store::sessions::{self, Rotated};
-use vez::store::users::{self, UserFilter, UserSort};
-use vez::store::{Page, Sort, SortOrder, StoreError, tenants};
+use vez::store::users::{self, UserChange, UserFilter, UserSort};
+use vez::store::{Membership, Page, Sort, SortOrder, StoreError, tenants};
 
 use crate::scratch;
 use crate::world::World;
@@ -61,7 +61,11 @@ async fn staff_are_unique_by_address_and_lose_their_logins_when_let_out() {
         );
     }
     sessions::create(&store, tenant, bia.id, world.ids.next(now), "t", now.plus_seconds(60), now).await.unwrap();
-    assert!(!users::set_active(&store, tenant, bia.id, false, now).await.unwrap().unwrap().active);
+    let mut work = world.work().await;
+    let out = UserChange { active: Some(false), ..UserChange::default() };
+    assert!(!users::update(&mut work, bia.id, out).await.unwrap().unwrap().active);
+    sessions::revoke_all(&mut work, bia.id, None).await.unwrap();
+    work.commit().await.unwrap();
     let rotated = sessions::rotate(&store, tenant, "t", "u", now.plus_seconds(60), now).await.unwrap();
     assert_eq!(rotated, Rotated::Unknown);
 }
@@ -76,10 +80,12 @@ async fn departments_change_only_where_told() {
     assert_eq!(first.settings(), vez::domain::department::Settings::new(first.id, "Suporte Técnico"));
 
     let same_name = DepartmentChange { name: Some("Suporte técnico!".into()), ..Default::default() };
-    let second = departments::create(&store, tenant, world.ids.next(now), same_name, now).await.unwrap();
+    let mut work = world.work().await;
+    let second = departments::create(&mut work, world.ids.next(now), same_name).await.unwrap();
+    work.commit().await.unwrap();
     assert_eq!(second.identifier, "suporte-tecnico-2");
     let taken = DepartmentChange { identifier: Some("suporte-tecnico".into()), ..Default::default() };
-    let taken = departments::update(&store, tenant, second.id, taken, now).await;
+    let taken = departments::update(&mut world.work().await, second.id, taken).await;
     assert!(matches!(taken, Err(StoreError::Conflict { constraint }) if constraint == "departments_identifier_key"));
 
     let change = DepartmentChange {
@@ -90,11 +96,13 @@ async fn departments_change_only_where_told() {
         active: Some(false),
         ..Default::default()
     };
-    let changed = departments::update(&store, tenant, first.id, change, now).await.unwrap().unwrap();
+    let mut work = world.work().await;
+    let changed = departments::update(&mut work, first.id, change).await.unwrap().unwrap();
     assert_eq!((changed.max_queue_size, changed.max_wait_time, changed.active), (Some(1_000_000), Some(300), false));
     assert_eq!((changed.offer_timeout_seconds, changed.name.as_str()), (20, "Suporte Técnico"));
     let back = DepartmentChange { max_queue_size: Some(None), ..Default::default() };
-    let back = departments::update(&store, tenant, first.id, back, now).await.unwrap().unwrap();
+    let back = departments::update(&mut work, first.id, back).await.unwrap().unwrap();
+    work.commit().await.unwrap();
     assert_eq!((back.max_queue_size, back.max_wait_time), (None, Some(300)));
     assert_eq!(departments::settings(&store, tenant, first.id).await.unwrap(), Some(back.settings()));
 
@@ -111,16 +119,18 @@ async fn memberships_say_what_they_did() {
     let world = World::new(&store, "a").await;
     let (tenant, department, user, now) = (world.tenant, world.department, world.user, world.now);
     assert!(departments::serves(&store, tenant, department, user).await.unwrap());
-    assert_eq!(departments::add_user(&store, tenant, department, user, now).await.unwrap(), Membership::Unchanged);
+    let mut work = world.work().await;
+    assert_eq!(departments::add_user(&mut work, department, user).await.unwrap(), Membership::Unchanged);
     let names = users::departments_of(&store, tenant, user).await.unwrap();
     assert_eq!(names, [(department, "Suporte Técnico".to_owned())]);
     let page = departments::users(&store, tenant, department, Page::default()).await.unwrap().unwrap();
     assert_eq!((page.total_count, page.items[0].id), (1, user));
-    assert_eq!(departments::remove_user(&store, tenant, department, user).await.unwrap(), Membership::Changed);
-    assert_eq!(departments::remove_user(&store, tenant, department, user).await.unwrap(), Membership::Unchanged);
+    assert_eq!(departments::remove_user(&mut work, department, user).await.unwrap(), Membership::Changed);
+    assert_eq!(departments::remove_user(&mut work, department, user).await.unwrap(), Membership::Unchanged);
     let nobody = world.ids.next(now);
-    assert_eq!(departments::add_user(&store, tenant, department, nobody, now).await.unwrap(), Membership::NotFound);
+    assert_eq!(departments::add_user(&mut work, department, nobody).await.unwrap(), Membership::NoUser);
     let nowhere = world.ids.next(now);
+    assert_eq!(departments::add_user(&mut work, nowhere, user).await.unwrap(), Membership::NotFound);
     assert!(departments::users(&store, tenant, nowhere, Page::default()).await.unwrap().is_none());
 }
 

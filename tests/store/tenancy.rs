@@ -3,7 +3,7 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 use vez::store::links::{self, NewLink};
-use vez::store::{Store, StoreError, calls, departments, migrate, tenants, users};
+use vez::store::{Membership, Store, StoreError, calls, departments, migrate, tenants, users};
 
 use crate::scratch;
 use crate::world::{World, batch_id, writer};
@@ -90,9 +90,11 @@ async fn foreign_ids_are_absent_and_foreign_rows_cannot_be_written() {
     let b = full_world(&store, &options, "b").await;
     assert!(users::find(&store, a.tenant, b.user).await.unwrap().is_none());
     assert!(departments::find(&store, a.tenant, b.department).await.unwrap().is_none());
-    assert!(departments::update(&store, a.tenant, b.department, Default::default(), a.now).await.unwrap().is_none());
-    let added = departments::add_user(&store, a.tenant, a.department, b.user, a.now).await.unwrap();
-    assert_eq!(added, departments::Membership::NotFound);
+    let mut work = a.work().await;
+    assert!(departments::update(&mut work, b.department, Default::default()).await.unwrap().is_none());
+    let added = departments::add_user(&mut work, a.department, b.user).await.unwrap();
+    assert_eq!(added, Membership::NoUser);
+    drop(work);
     assert!(
         calls::list(&store, a.tenant, &Default::default(), sort(), Default::default()).await.unwrap().total_count == 1
     );

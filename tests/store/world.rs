@@ -16,7 +16,7 @@ use vez::store::ownership::Ownership;
 use vez::store::record::{Batch, RecordWriter, TenantBatch};
 use vez::store::tenants::{self, NewTenant, Plan};
 use vez::store::users::{self, NewUser, User};
-use vez::store::{Result, Store};
+use vez::store::{Result, Store, Work};
 
 /// A company with one department and one attendant who serves it.
 pub struct World {
@@ -43,11 +43,19 @@ impl World {
         tenants::create(store, new, now).await.unwrap();
         let department = ids.next(now);
         let change = DepartmentChange { name: Some("Suporte Técnico".to_owned()), ..Default::default() };
-        departments::create(store, tenant, department, change, now).await.unwrap();
+        let mut work = store.work(tenant, now, None).await.unwrap();
+        departments::create(&mut work, department, change).await.unwrap();
+        work.commit().await.unwrap();
         let mut world = Self { store: store.clone(), ids, now, tenant, department, user: UserId(Uuid::nil()) };
         world.user = world.add_user("Ana", "ana@example.com").await.unwrap().id;
-        departments::add_user(store, tenant, department, world.user, now).await.unwrap();
+        let mut work = world.work().await;
+        departments::add_user(&mut work, department, world.user).await.unwrap();
+        work.commit().await.unwrap();
         world
+    }
+
+    pub async fn work(&self) -> Work {
+        self.store.work(self.tenant, self.now, None).await.unwrap()
     }
 
     pub async fn add_user(&self, name: &str, email: &str) -> Result<User> {
@@ -60,8 +68,13 @@ impl World {
             locale: None,
             capacity: 2,
             skills: vec!["pt".to_owned(), "vip".to_owned()],
+            active: true,
+            avatar_url: None,
         };
-        users::create(&self.store, self.tenant, new, self.now).await
+        let mut work = self.work().await;
+        let user = users::create(&mut work, new).await?;
+        work.commit().await?;
+        Ok(user)
     }
 
     /// A call that has just joined, with every column set that may be.

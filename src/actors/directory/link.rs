@@ -57,6 +57,11 @@ impl TenantLink {
         desk.name = settings.name.clone();
     }
 
+    /// A department was deleted: nobody finds its queue any more.
+    pub fn remove_department(&self, department: DepartmentId) {
+        self.queues.remove(&department);
+    }
+
     pub fn department_name(&self, department: DepartmentId) -> Option<Arc<str>> {
         self.queues.get(&department).map(|desk| desk.name.clone())
     }

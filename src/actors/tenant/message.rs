@@ -16,6 +16,7 @@ use crate::queue::exchange::{Envelope, ToRoster};
 use crate::queue::view::Today;
 use crate::roster::effect::RestoredAgent;
 use crate::roster::{Command, Reply};
+use crate::store::tenants::Bounds;
 
 /// Where the answer to a roster command goes.
 pub(in crate::actors) type RosterReplyPort = oneshot::Sender<Result<Reply, CallError>>;
@@ -70,6 +71,12 @@ pub enum TenantMsg {
     Department {
         settings: crate::domain::department::Settings,
     },
+    /// A department was deleted.
+    DepartmentRemoved {
+        department: DepartmentId,
+    },
+    /// What the store says of the company; nothing happens when it is no news.
+    Bounds(Bounds),
     Settlement(Settlement),
     /// The record refused a queue's writes: the whole tenant restarts from it.
     Refused,

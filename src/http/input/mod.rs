@@ -4,14 +4,29 @@
 //! What cannot be read at all is 400; a body's fields that are wrong are 422, all of them at once; fields nobody asks
 //! for are ignored. Texts are trimmed; one with a NUL, which Postgres cannot store, is refused.
 //!
-//! - `body`: JSON bodies and their fields
-//! - `params`: query and path parameters, pages, dates
+//! Every reader also describes itself: run over nothing it notes what it would take, which becomes the API's description.
+//!
+//! - `body`: JSON bodies as a whole
+//! - `fields`, `lists`, `formats`: the fields of a body
+//! - `params`: query and path parameters, pages
+//! - `dates`: days of a company's calendar
+//! - `notes`, `describe`: what readers say of themselves
 
 mod body;
+mod dates;
+mod describe;
+mod fields;
+mod formats;
+mod lists;
+mod notes;
 mod params;
 
-pub use body::{Body, Fields, Input, parse};
-pub use params::{DayOrTime, Ids, Params};
+pub use body::{Body, Input, parse};
+pub use dates::DayOrTime;
+pub use describe::body_schema;
+pub(crate) use describe::described_bodies;
+pub use fields::Fields;
+pub use params::{Ids, Params, Query, QueryInput};
 
 use super::error::Text;
 use crate::domain::clock::Timestamp;

@@ -1,131 +1,194 @@
-//! Owns query and path parameters: pages, sorting, words, and days of a company's calendar.
+//! Owns query and path parameters: pages, sorting, words, ids, times.
 
 use std::collections::HashMap;
-use std::str::FromStr;
+use std::ops::RangeInclusive;
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{self, FromRequestParts, Path};
 use axum::http::request::Parts;
+use utoipa::openapi::ObjectBuilder;
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
+use uuid::Uuid;
 
+use super::dates::DayOrTime;
+use super::notes::{Note, Notes};
 use super::{WORD_CHARS_MAX, is_storable, text_fault, time_of};
 use crate::domain::clock::Timestamp;
+use crate::domain::words::Word;
 use crate::http::error::ApiError;
 use crate::store::{PAGE_SIZE_MAX, Page, Sort, SortOrder};
 
-/// Extracts the query string.
+/// A query string that can be read from parameters.
+pub trait QueryInput: Sized {
+    /// Takes the parameters, all of them whatever their values are: it also runs over nothing, to say which ones there are.
+    fn read(params: &mut Params) -> Result<Self, ApiError>;
+}
+
+/// Extracts and reads the query string.
 #[derive(Debug)]
-pub struct Params(HashMap<String, String>);
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: QueryInput> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        T::read(&mut Params::from_request_parts(parts, state).await?).map(Query)
+    }
+}
+
+/// The parameters of a query string.
+pub struct Params {
+    values: HashMap<String, String>,
+    /// Only while the API is described.
+    notes: Option<Notes>,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        Query::<HashMap<String, String>>::from_request_parts(parts, state)
+        extract::Query::<HashMap<String, String>>::from_request_parts(parts, state)
             .await
-            .map(|Query(params)| Self(params))
+            .map(|extract::Query(values)| Self { values, notes: None })
             .map_err(|_| ApiError::BadRequest("The query string could not be read".into()))
     }
 }
 
-/// Rows of a page when nobody says otherwise (Voki's lists; its tags have 50).
+/// Rows of a page when nobody says otherwise (Voki's lists).
 pub const PAGE_SIZE: u32 = 20;
 /// The last page that can be asked for; further back an export serves better than an offset.
 pub const PAGE_MAX: u32 = 1_000_000;
 
 impl Params {
-    /// The parameter as it came, blank ones as absent.
-    pub fn text(&self, name: &'static str, chars_max: usize) -> Result<Option<&str>, ApiError> {
-        match self.0.get(name).map(|text| text.trim()).filter(|text| !text.is_empty()) {
+    /// The parameters that `T` takes.
+    pub fn of<T: QueryInput>() -> Vec<Note> {
+        let mut params = Self { values: HashMap::new(), notes: Some(Notes::default()) };
+        let _ = T::read(&mut params);
+        params.notes.map(Notes::into_inner).unwrap_or_default()
+    }
+
+    fn note(&mut self, name: &'static str, required: bool, schema: impl FnOnce() -> ObjectBuilder) {
+        if let Some(notes) = &mut self.notes {
+            notes.add(name, required, schema());
+        }
+    }
+
+    fn raw(&self, name: &'static str, chars_max: usize) -> Result<Option<&str>, ApiError> {
+        match self.values.get(name).map(|text| text.trim()).filter(|text| !text.is_empty()) {
             Some(text) if text_fault(text, chars_max).is_some() => Err(wrong(name)),
             text => Ok(text),
         }
     }
 
-    /// A parameter read by its type's own parser: an id, a number.
-    pub fn parsed<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, ApiError> {
-        self.text(name, WORD_CHARS_MAX)?.map(|text| text.parse().map_err(|_| wrong(name))).transpose()
+    fn read<T>(&self, name: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
+        self.raw(name, WORD_CHARS_MAX)?.map(|text| parse(text).ok_or_else(|| wrong(name))).transpose()
+    }
+
+    /// A parameter that must be there; without it the request is 400, and while the API is described nothing is refused.
+    fn demand<T>(&self, name: &'static str, value: Option<T>) -> Result<T, ApiError> {
+        value.ok_or_else(|| ApiError::BadRequest(format!("The parameter {name} is missing").into()))
+    }
+
+    /// The parameter as it came, blank ones as absent.
+    pub fn text(&mut self, name: &'static str, chars_max: usize) -> Result<Option<String>, ApiError> {
+        self.note(name, false, || plain(Type::String).max_length(Some(chars_max)));
+        Ok(self.raw(name, chars_max)?.map(str::to_owned))
+    }
+
+    /// An id.
+    pub fn id<T: From<Uuid>>(&mut self, name: &'static str) -> Result<Option<T>, ApiError> {
+        self.note(name, false, || formatted(KnownFormat::Uuid));
+        Ok(self.read(name, |text| Uuid::parse_str(text).ok())?.map(T::from))
+    }
+
+    /// An id that must be there.
+    pub fn required_id<T: From<Uuid>>(&mut self, name: &'static str) -> Result<T, ApiError> {
+        self.note(name, true, || formatted(KnownFormat::Uuid));
+        let id = self.id(name)?;
+        if self.notes.is_some() { Ok(T::from(Uuid::nil())) } else { self.demand(name, id) }
+    }
+
+    /// A whole number within `range`.
+    pub fn integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Result<Option<i64>, ApiError> {
+        self.note(name, false, || plain(Type::Integer).minimum(Some(*range.start())).maximum(Some(*range.end())));
+        self.read(name, |text| text.parse().ok().filter(|number| range.contains(number)))
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&mut self, name: &'static str) -> Result<Option<bool>, ApiError> {
+        self.note(name, false, || plain(Type::Boolean));
+        self.read(name, |text| text.parse().ok())
     }
 
     /// One word of a fixed list.
-    pub fn word<T>(&self, name: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
-        self.text(name, WORD_CHARS_MAX)?.map(|text| parse(text).ok_or_else(|| wrong(name))).transpose()
+    pub fn word<W: Word>(&mut self, name: &'static str) -> Result<Option<W>, ApiError> {
+        self.note(name, false, || plain(Type::String).enum_values(Some(W::WORDS.iter().copied())));
+        self.read(name, W::read)
+    }
+
+    /// A time in ISO 8601 that must be there.
+    pub fn required_time(&mut self, name: &'static str) -> Result<Timestamp, ApiError> {
+        self.note(name, true, || formatted(KnownFormat::DateTime));
+        let time = self.read(name, time_of_query)?;
+        if self.notes.is_some() { Ok(Timestamp::default()) } else { self.demand(name, time) }
     }
 
     /// `page` and `page_size`.
-    pub fn page(&self) -> Result<Page, ApiError> {
-        let within = |name, default: u32, max: u32| match self.parsed::<u32>(name)? {
-            None => Ok(default),
-            Some(number) if (1..=max).contains(&number) => Ok(number),
-            Some(_) => Err(wrong(name)),
-        };
-        Ok(Page::new(within("page", 1, PAGE_MAX)?, within("page_size", PAGE_SIZE, PAGE_SIZE_MAX)?))
+    pub fn page(&mut self) -> Result<Page, ApiError> {
+        self.page_of(PAGE_SIZE)
     }
 
-    /// `sort_by` and `sort_order`; `field` reads a name of the list's whitelist.
-    pub fn sort<F>(
-        &self,
-        field: impl FnOnce(&str) -> Option<F>,
-        default: F,
-        default_order: SortOrder,
-    ) -> Result<Sort<F>, ApiError> {
-        let order = self.word("sort_order", |word| match word {
-            "asc" => Some(SortOrder::Asc),
-            "desc" => Some(SortOrder::Desc),
-            _ => None,
-        })?;
-        Ok(Sort::by(self.word("sort_by", field)?.unwrap_or(default), order.unwrap_or(default_order)))
+    /// As `page`, with another size when nobody says which.
+    pub fn page_of(&mut self, default_size: u32) -> Result<Page, ApiError> {
+        let mut within = |name, default: u32, max: u32| {
+            self.note(name, false, || {
+                let range = plain(Type::Integer).minimum(Some(1)).maximum(Some(max));
+                range.default(Some(default.into()))
+            });
+            let number = self.read(name, |text| text.parse().ok().filter(|number| (1..=max).contains(number)))?;
+            Ok::<u32, ApiError>(number.unwrap_or(default))
+        };
+        let page = within("page", 1, PAGE_MAX);
+        let size = within("page_size", default_size, PAGE_SIZE_MAX);
+        Ok(Page::new(page?, size?))
+    }
+
+    /// `sort_by` (a word of `F`) and `sort_order`.
+    pub fn sort<F: Word>(&mut self, default: F, default_order: SortOrder) -> Result<Sort<F>, ApiError> {
+        let field = self.word("sort_by");
+        let order = self.word("sort_order");
+        Ok(Sort::by(field?.unwrap_or(default), order?.unwrap_or(default_order)))
     }
 
     /// A moment, or a whole day of the company's own calendar.
-    pub fn day_or_time(&self, name: &'static str) -> Result<Option<DayOrTime>, ApiError> {
-        self.word(name, |text| {
-            text.parse().ok().filter(|day: &chrono::NaiveDate| is_storable(*day)).map(DayOrTime::Day).or_else(|| {
-                // A `+` of the offset arrives as a blank when the client did not escape it.
-                time_of(text).or_else(|| time_of(&text.replace(' ', "+"))).map(DayOrTime::Time)
-            })
+    pub fn day_or_time(&mut self, name: &'static str) -> Result<Option<DayOrTime>, ApiError> {
+        self.note(name, false, || {
+            plain(Type::String).description(Some("A day of the company's calendar, or a time in ISO 8601."))
+        });
+        self.read(name, |text| {
+            let day = text.parse().ok().filter(|day: &chrono::NaiveDate| is_storable(*day));
+            day.map(DayOrTime::Day).or_else(|| time_of_query(text).map(DayOrTime::Time))
         })
     }
 }
 
-/// One end of a range of dates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DayOrTime {
-    Day(chrono::NaiveDate),
-    Time(Timestamp),
+/// A `+` of the offset arrives as a blank when the client did not escape it.
+fn time_of_query(text: &str) -> Option<Timestamp> {
+    time_of(text).or_else(|| time_of(&text.replace(' ', "+")))
 }
 
-impl DayOrTime {
-    /// The first moment that belongs to it, in `zone`.
-    pub fn start(self, zone: chrono_tz::Tz) -> Timestamp {
-        match self {
-            DayOrTime::Time(time) => time,
-            DayOrTime::Day(day) => midnight(day, zone),
-        }
-    }
-
-    /// The first moment after it, in `zone`; a moment given to the second includes that second.
-    pub fn end(self, zone: chrono_tz::Tz) -> Timestamp {
-        match self {
-            DayOrTime::Time(time) => time.plus_seconds(1),
-            DayOrTime::Day(day) => midnight(day.succ_opt().unwrap_or(day), zone),
-        }
-    }
+fn plain(kind: Type) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(kind)
 }
 
-/// The first moment of `day` in `zone`. Where clocks skip midnight, the day begins at the first minute they show.
-fn midnight(day: chrono::NaiveDate, zone: chrono_tz::Tz) -> Timestamp {
-    use chrono::TimeZone as _;
-    // No zone skips more than three hours; quarters of an hour meet every known change.
-    (0..=12)
-        .filter_map(|quarter| day.and_hms_opt(quarter / 4, quarter % 4 * 15, 0))
-        .find_map(|local| zone.from_local_datetime(&local).earliest())
-        .map_or_else(|| Timestamp::from(day.and_time(chrono::NaiveTime::MIN).and_utc()), |at| at.to_utc().into())
+fn formatted(format: KnownFormat) -> ObjectBuilder {
+    plain(Type::String).format(Some(SchemaFormat::KnownFormat(format)))
 }
 
 fn wrong(name: &str) -> ApiError {
     ApiError::BadRequest(format!("The parameter {name} is invalid").into())
 }
 
-/// Extracts the ids of the path; one that is none is 400.
+/// Extracts the ids of the path; a text that is no id names nothing, so it is 404 like an unknown one.
 #[derive(Debug)]
 pub struct Ids<T>(pub T);
 
@@ -136,7 +199,7 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned + Send> FromRequestParts<S> 
         Path::<T>::from_request_parts(parts, state)
             .await
             .map(|Path(ids)| Self(ids))
-            .map_err(|_| ApiError::BadRequest("An id in the path is invalid".into()))
+            .map_err(|_| ApiError::not_found())
     }
 }
 
@@ -145,18 +208,21 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+    use crate::domain::words::words;
+
+    words! { Field { Id = "id", Name = "name" } }
 
     #[test]
     fn query_parameters_have_defaults_and_bounds() {
         let params = |pairs: &[(&str, &str)]| {
-            Params(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+            let values = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            Params { values, notes: None }
         };
         assert_eq!(params(&[]).page().unwrap(), Page::new(1, 20));
         assert_eq!(params(&[("page", "3"), ("page_size", "50")]).page().unwrap(), Page::new(3, 50));
-        let sort =
-            |pairs: &[(&str, &str)]| params(pairs).sort(|word| (word == "name").then_some(1), 0, SortOrder::Desc);
-        assert_eq!(sort(&[]).unwrap(), Sort::by(0, SortOrder::Desc));
-        assert_eq!(sort(&[("sort_by", "name"), ("sort_order", "asc")]).unwrap(), Sort::by(1, SortOrder::Asc));
+        let sort = |pairs: &[(&str, &str)]| params(pairs).sort(Field::Id, SortOrder::Desc);
+        assert_eq!(sort(&[]).unwrap(), Sort::by(Field::Id, SortOrder::Desc));
+        assert_eq!(sort(&[("sort_by", "name"), ("sort_order", "asc")]).unwrap(), Sort::by(Field::Name, SortOrder::Asc));
         let bads = [
             ("page", "0"),
             ("page", "x"),
@@ -169,16 +235,5 @@ mod tests {
             let refused = params(&[bad]).page().err().or_else(|| sort(&[bad]).err());
             assert!(matches!(refused, Some(ApiError::BadRequest(_))), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn a_bare_date_is_the_companys_whole_day() {
-        let zone = chrono_tz::America::Sao_Paulo;
-        let day = DayOrTime::Day("2026-02-01".parse().unwrap());
-        assert_eq!(day.start(zone).to_string(), "2026-02-01T03:00:00Z");
-        assert_eq!(day.end(zone).to_string(), "2026-02-02T03:00:00Z");
-        // In 2017 São Paulo's clocks skipped from 23:59 on 14 October to 01:00.
-        let skipped = DayOrTime::Day("2017-10-15".parse().unwrap());
-        assert_eq!(skipped.start(zone).to_string(), "2017-10-15T03:00:00Z");
     }
 }

@@ -81,22 +81,10 @@ async fn list(
     State(clock): State<Clock>,
     staff: Supervisor,
     base: BaseUrl,
-    params: Params,
+    mut params: Params,
 ) -> Result<Page<AccessLink>, ApiError> {
-    let filter = LinkFilter {
-        status: params.word("status", LinkStatus::parse)?,
-        department_id: params.parsed("department_id")?,
-    };
-    let sort = params.sort(
-        |word| match word {
-            "inserted_at" => Some(LinkSort::InsertedAt),
-            "expires_at" => Some(LinkSort::ExpiresAt),
-            "customer_name" => Some(LinkSort::CustomerName),
-            _ => None,
-        },
-        LinkSort::InsertedAt,
-        SortOrder::Desc,
-    )?;
+    let filter = LinkFilter { status: params.word("status")?, department_id: params.id("department_id")? };
+    let sort = params.sort(LinkSort::InsertedAt, SortOrder::Desc)?;
     let found = links::list(&store, staff.tenant, &filter, sort, params.page()?, clock.now()).await?;
     Ok(found.map(|link| AccessLink::new(link, &base)).into())
 }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::routing::{get, post};
 
 use crate::actors::handle::CallError;
-use crate::domain::call::{CallView, Phase, Status};
+use crate::domain::call::CallView;
 use crate::domain::ids::{CallId, DepartmentId, TenantId, UserId};
 use crate::http::caller::Staff;
 use crate::http::envelope::{Data, Page};
@@ -27,30 +27,19 @@ pub fn routes() -> Router<AppState> {
 }
 
 /// `GET /api/v1/calls`
-async fn list(State(store): State<Store>, staff: Staff, params: Params) -> Result<Page<CallView>, ApiError> {
-    let sort = params.sort(
-        |word| match word {
-            "inserted_at" => Some(CallSort::InsertedAt),
-            "started_at" => Some(CallSort::StartedAt),
-            "completed_at" => Some(CallSort::CompletedAt),
-            "customer_name" => Some(CallSort::CustomerName),
-            "status" => Some(CallSort::Status),
-            _ => None,
-        },
-        CallSort::InsertedAt,
-        SortOrder::Desc,
-    )?;
+async fn list(State(store): State<Store>, staff: Staff, mut params: Params) -> Result<Page<CallView>, ApiError> {
+    let sort = params.sort(CallSort::InsertedAt, SortOrder::Desc)?;
     let page = params.page()?;
     let (from, to) = (params.day_or_time("date_from")?, params.day_or_time("date_to")?);
     let mut filter = CallFilter {
-        status: params.word("status", Status::parse)?,
-        phase: params.word("phase", Phase::parse)?,
-        department_id: params.parsed::<DepartmentId>("department_id")?,
+        status: params.word("status")?,
+        phase: params.word("phase")?,
+        department_id: params.id("department_id")?,
         visible_to: None,
-        user_id: params.parsed::<UserId>("user_id")?,
+        user_id: params.id("user_id")?,
         date_from: None,
         date_to: None,
-        search: params.text("search", NAME_CHARS_MAX)?.map(str::to_owned),
+        search: params.text("search", NAME_CHARS_MAX)?,
     };
     let zone = match (from, to) {
         // Only a bare date needs to know where the company's midnight is.
@@ -66,7 +55,8 @@ async fn list(State(store): State<Store>, staff: Staff, params: Params) -> Resul
     Ok(calls::list(&store, staff.tenant, &filter, sort, page).await?.into())
 }
 
-async fn zone_of(store: &Store, tenant: TenantId) -> Result<chrono_tz::Tz, ApiError> {
+/// The company's time zone.
+pub(super) async fn zone_of(store: &Store, tenant: TenantId) -> Result<chrono_tz::Tz, ApiError> {
     let company = tenants::company(store, tenant).await?.ok_or_else(ApiError::unauthorized)?;
     Ok(company.time_zone)
 }

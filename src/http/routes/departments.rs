@@ -1,27 +1,25 @@
-//! Owns departments on the wire: list, show, create, update, and who serves them. What a setting does is the queue's
-//! business; after a change the queues are told.
+//! Owns departments on the wire: list, show, create, change, delete. Who serves them is in `department_users`; what a setting
+//! does is the queue's business, and after a change the queues are told.
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::{delete, get};
-use serde::Serialize;
-use uuid::Uuid;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use crate::actors::handle::Queues;
-use crate::domain::clock::Clock;
+use crate::actors::handle::CallError;
 use crate::domain::department::{Mode, QUEUE_SIZE_MAX, RoutingStrategy, WEIGHT_MAX};
 use crate::domain::ids::{DepartmentId, TenantId, UserId};
-use crate::domain::role::Role;
+use crate::domain::plan::PlanLimit;
 use crate::http::caller::Supervisor;
-use crate::http::envelope::{Created, Data, Page};
+use crate::http::envelope::{Created, Data, Deleted, Page};
 use crate::http::error::ApiError;
-use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, Params, TEXT_CHARS_MAX, WORD_CHARS_MAX};
+use crate::http::input::{
+    Body, Fields, Ids, Input, NAME_CHARS_MAX, Params, Query, QueryInput, TEXT_CHARS_MAX, WORD_CHARS_MAX,
+    described_bodies,
+};
 use crate::http::state::AppState;
-use crate::live::hub::Hub;
 use crate::live::topic::Topic;
-use crate::store::departments::{self, Department, DepartmentChange, DepartmentSort, Membership};
-use crate::store::users::{self, User};
-use crate::store::{SortOrder, Store, StoreError};
+use crate::store::departments::{self, Department, DepartmentChange, DepartmentSort, Removal};
+use crate::store::{self, Sort, SortOrder, StoreError, plans};
 
 /// Longest `max_wait_time`: a day; whoever waits longer is not waiting any more.
 const WAIT_SECONDS_MAX: i64 = 24 * 60 * 60;
@@ -35,13 +33,29 @@ const GRACE_SECONDS_MAX: i64 = 86_400;
 /// Longest `service_level_seconds`: whoever is answered after an hour was not answered in time.
 const SERVICE_LEVEL_SECONDS_MAX: i64 = 3_600;
 
-/// `/api/v1/departments/*`.
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/", get(list).post(create))
-        .route("/{id}", get(show).put(update))
-        .route("/{id}/users", get(list_users).post(add_user))
-        .route("/{id}/users/{user_id}", delete(remove_user))
+/// `/api/v1/departments` and `/api/v1/departments/{id}`.
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, update, remove))
+}
+
+/// Query of the list.
+#[derive(Debug)]
+pub struct DepartmentList {
+    search: Option<String>,
+    active: Option<bool>,
+    sort: Sort<DepartmentSort>,
+    page: store::Page,
+}
+
+impl QueryInput for DepartmentList {
+    fn read(params: &mut Params) -> Result<Self, ApiError> {
+        Ok(Self {
+            search: params.text("search", NAME_CHARS_MAX)?,
+            active: params.boolean("active")?,
+            sort: params.sort(DepartmentSort::Name, SortOrder::Asc)?,
+            page: params.page()?,
+        })
+    }
 }
 
 /// Body of `POST /departments` (`name` required) and `PUT /departments/:id` (what is absent stays), wrapped in
@@ -82,7 +96,7 @@ fn settings(fields: &mut Fields) -> DepartmentChange {
         identifier: None,
         description: fields.patch_text("description", TEXT_CHARS_MAX),
         active: fields.boolean("active"),
-        sector_id: fields.patch_id::<Uuid>("sector_id"),
+        sector_id: fields.patch_id("sector_id"),
         max_queue_size: fields
             .patch_integer("max_queue_size", 1..=i64::from(QUEUE_SIZE_MAX))
             .map(|size| size.map(to_u32)),
@@ -94,8 +108,8 @@ fn settings(fields: &mut Fields) -> DepartmentChange {
         reconnect_grace_seconds: fields
             .patch_required_integer("reconnect_grace_seconds", 0..=GRACE_SECONDS_MAX)
             .map(to_u32),
-        routing_strategy: fields.word("routing_strategy", RoutingStrategy::parse),
-        mode: fields.word("mode", Mode::parse),
+        routing_strategy: fields.word::<RoutingStrategy>("routing_strategy"),
+        mode: fields.word::<Mode>("mode"),
         weight: fields
             .patch_required_integer("weight", -i64::from(WEIGHT_MAX)..=i64::from(WEIGHT_MAX))
             .map(|steps| i8::try_from(steps).unwrap_or(0)),
@@ -116,70 +130,149 @@ fn slug(fields: &mut Fields, identifier: Option<String>) -> Option<String> {
     Some(identifier)
 }
 
-/// `GET /api/v1/departments`
-async fn list(State(store): State<Store>, staff: Supervisor, params: Params) -> Result<Page<Department>, ApiError> {
-    let sort = params.sort(
-        |word| match word {
-            "name" => Some(DepartmentSort::Name),
-            "identifier" => Some(DepartmentSort::Identifier),
-            "inserted_at" => Some(DepartmentSort::InsertedAt),
-            _ => None,
-        },
-        DepartmentSort::Name,
-        SortOrder::Asc,
-    )?;
-    let search = params.text("search", NAME_CHARS_MAX)?;
-    let active = params.parsed::<bool>("active")?;
-    Ok(departments::list(&store, staff.tenant, search, active, sort, params.page()?).await?.into())
+described_bodies!(CreateDepartment, UpdateDepartment);
+
+/// List departments
+///
+/// `search` is part of a name.
+#[utoipa::path(get, path = "/api/v1/departments", tag = "Departments", security(("staff" = ["supervisor"])),
+    params(Query<DepartmentList>), responses((status = 200, body = Page<Department>)))]
+async fn list(
+    State(state): State<AppState>,
+    staff: Supervisor,
+    Query(query): Query<DepartmentList>,
+) -> Result<Page<Department>, ApiError> {
+    let DepartmentList { search, active, sort, page } = query;
+    Ok(departments::list(&state.store, staff.tenant, search.as_deref(), active, sort, page).await?.into())
 }
 
-/// `GET /api/v1/departments/:id`
+/// Show a department
+#[utoipa::path(get, path = "/api/v1/departments/{id}", tag = "Departments", security(("staff" = ["supervisor"])),
+    responses((status = 200, body = Data<Department>)))]
 async fn show(
-    State(store): State<Store>,
+    State(state): State<AppState>,
     staff: Supervisor,
     Ids(id): Ids<DepartmentId>,
 ) -> Result<Data<Department>, ApiError> {
-    departments::find(&store, staff.tenant, id).await?.map(Data::new).ok_or_else(ApiError::not_found)
+    departments::find(&state.store, staff.tenant, id).await?.map(Data::new).ok_or_else(ApiError::not_found)
 }
 
-/// `POST /api/v1/departments`
+/// Create a department
+///
+/// Without an `identifier` one is made of the name. The defaults: `offer_timeout_seconds` 20, `wrap_up_seconds` 15,
+/// `reconnect_grace_seconds` 60, `routing_strategy` `longest_idle`, `mode` `push`, `weight` 0, `service_level_seconds` 20; the
+/// line has no bound on its length nor on the wait. With `mode` `pull` nothing is offered, agents take calls by hand. Each step
+/// of `weight` lets the department's calls compete for free agents as if they had waited a minute longer, with a minus shorter.
+/// The plan bounds how many departments are active.
+#[utoipa::path(post, path = "/api/v1/departments", tag = "Departments", security(("staff" = ["supervisor"])),
+    request_body = CreateDepartment, responses((status = 201, body = Data<Department>)))]
 async fn create(
     State(state): State<AppState>,
     staff: Supervisor,
     Body(CreateDepartment(new)): Body<CreateDepartment>,
 ) -> Result<Created<Department>, ApiError> {
-    let now = state.clock.now();
-    let id = state.ids.next(now);
-    let department = departments::create(&state.store, staff.tenant, id, new, now).await.map_err(taken)?;
+    let mut work = state.creation(&staff).await?;
+    if new.active.unwrap_or(true) {
+        plans::check(&mut work, PlanLimit::Departments).await??;
+    }
+    let id = state.ids.next(work.now);
+    let department = departments::create(&mut work, id, new).await.map_err(taken)?;
+    let created = state.created(work, &staff, department).await?;
     if let Err(error) = state.queues.department_changed(staff.tenant, id).await {
         // It stands, and its queue will read it when somebody joins; an error now would invite a second one.
         tracing::warn!(tenant = %staff.tenant, department = %id, ?error, "the queues did not hear of a new department");
     }
-    Ok(Created(department))
+    Ok(created)
 }
 
-/// `PUT /api/v1/departments/:id`
+/// Change a department
+///
+/// What is absent stays as it is. An inactive department takes no new joins; those who wait are still served.
+#[utoipa::path(put, path = "/api/v1/departments/{id}", tag = "Departments", security(("staff" = ["supervisor"])),
+    request_body = UpdateDepartment, responses((status = 200, body = Data<Department>)))]
 async fn update(
     State(state): State<AppState>,
     staff: Supervisor,
     Ids(id): Ids<DepartmentId>,
     Body(UpdateDepartment(change)): Body<UpdateDepartment>,
 ) -> Result<Data<Department>, ApiError> {
-    let changed = departments::update(&state.store, staff.tenant, id, change, state.clock.now())
-        .await
-        .map_err(taken)?
-        .ok_or_else(ApiError::not_found)?;
+    let mut work = state.work(&staff).await?;
+    if change.active == Some(true) {
+        plans::lock(&mut work).await?;
+        let active = departments::is_active(&mut work, id).await?.ok_or_else(ApiError::not_found)?;
+        if !active {
+            plans::check(&mut work, PlanLimit::Departments).await??;
+        }
+    }
+    let changed = departments::update(&mut work, id, change).await.map_err(taken)?.ok_or_else(ApiError::not_found)?;
+    work.commit().await?;
     state.queues.department_changed(staff.tenant, id).await?;
     Ok(Data::new(changed))
+}
+
+/// Delete a department
+///
+/// Refused with 422 and a code while calls wait in it or are under way (`has_open_calls`), and for good when calls of it have
+/// recordings (`has_recordings`): deactivate it instead. Otherwise nobody serves it any more, its links are cancelled and it
+/// shows nowhere but as a name in the history of its calls.
+#[utoipa::path(delete, path = "/api/v1/departments/{id}", tag = "Departments", security(("staff" = ["supervisor"])),
+    responses((status = 200, body = Data<Deleted>)))]
+async fn remove(
+    State(state): State<AppState>,
+    staff: Supervisor,
+    Ids(id): Ids<DepartmentId>,
+) -> Result<Data<Deleted>, ApiError> {
+    // First of all nobody joins any more, and who has joined is in the record; else a call could be left behind.
+    state.queues.close_department(staff.tenant, id).await?;
+    let removal = async {
+        let mut work = state.work(&staff).await?;
+        let removal = departments::remove(&mut work, id).await?;
+        if matches!(removal, Removal::Done { .. }) {
+            work.commit().await?;
+        }
+        Ok::<Removal, ApiError>(removal)
+    };
+    let refused = match removal.await {
+        Ok(Removal::Done { members, .. }) => {
+            gone(&state, staff.tenant, id, &members).await;
+            return Ok(Deleted::of(id.0));
+        }
+        Ok(Removal::HasOpenCalls) => {
+            let detail = "Calls wait in this department or are under way";
+            ApiError::Rejected { code: "has_open_calls", detail: detail.into() }
+        }
+        Ok(Removal::HasRecordings) => {
+            let detail = "Calls of this department have recordings; deactivate it instead";
+            ApiError::Rejected { code: "has_recordings", detail: detail.into() }
+        }
+        Ok(Removal::NotFound) => ApiError::not_found(),
+        Err(error) => error,
+    };
+    // It is open again, if it was.
+    match state.queues.department_changed(staff.tenant, id).await {
+        Ok(()) | Err(CallError::NotFound) => Err(refused),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Tells everybody that a department is gone. What fails here is mended by a restart of the company, for the store knows.
+async fn gone(state: &AppState, tenant: TenantId, department: DepartmentId, members: &[UserId]) {
+    for topic in [Topic::Queue(department), Topic::Presence(department)] {
+        state.hub.close_topic(tenant, topic, None, "department_deleted");
+    }
+    let mut told = state.queues.department_removed(tenant, department).await;
+    for user in members {
+        told = told.and(state.queues.agent_changed(tenant, *user).await);
+    }
+    if let Err(error) = told {
+        tracing::warn!(%tenant, %department, ?error, "the queues did not hear of everything that a deletion changed");
+    }
 }
 
 fn taken(error: StoreError) -> ApiError {
     match error {
         StoreError::Conflict { constraint } if constraint.contains("identifier") => {
             ApiError::field("identifier", "has already been taken")
-        }
-        StoreError::Conflict { constraint } if constraint.contains("name") => {
-            ApiError::field("name", "has already been taken")
         }
         // The only other row a department names is its sector.
         StoreError::Refused { code, .. } if code == FOREIGN_KEY_VIOLATION => {
@@ -191,92 +284,6 @@ fn taken(error: StoreError) -> ApiError {
 
 /// The SQLSTATE of a reference to a row that is not there.
 const FOREIGN_KEY_VIOLATION: &str = "23503";
-
-/// `GET /api/v1/departments/:id/users`
-async fn list_users(
-    State(store): State<Store>,
-    staff: Supervisor,
-    Ids(id): Ids<DepartmentId>,
-    params: Params,
-) -> Result<Page<User>, ApiError> {
-    let members = departments::users(&store, staff.tenant, id, params.page()?).await?;
-    members.map(Page::from).ok_or_else(ApiError::not_found)
-}
-
-/// Body of `POST /departments/:id/users`.
-#[derive(Debug)]
-pub struct AddMember {
-    pub user_id: UserId,
-}
-
-impl Input for AddMember {
-    fn read(fields: &mut Fields) -> Self {
-        Self { user_id: fields.required_id("user_id") }
-    }
-}
-
-/// Who serves a department, after a change.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Member {
-    pub department_id: DepartmentId,
-    pub user_id: UserId,
-}
-
-/// `POST /api/v1/departments/:id/users`: 201 when he begins to serve it, 200 when he does already.
-async fn add_user(
-    State(store): State<Store>,
-    State(queues): State<Queues>,
-    State(clock): State<Clock>,
-    staff: Supervisor,
-    Ids(id): Ids<DepartmentId>,
-    Body(AddMember { user_id }): Body<AddMember>,
-) -> Result<axum::response::Response, ApiError> {
-    use axum::response::IntoResponse as _;
-    let member = Member { department_id: id, user_id };
-    let membership = departments::add_user(&store, staff.tenant, id, user_id, clock.now()).await?;
-    if membership == Membership::NotFound {
-        return Err(ApiError::not_found());
-    }
-    // Told again although unchanged: the first request may have died between the two steps.
-    queues.agent_changed(staff.tenant, user_id).await?;
-    Ok(match membership {
-        Membership::Changed => Created(member).into_response(),
-        Membership::Unchanged | Membership::NotFound => Data::new(member).into_response(),
-    })
-}
-
-/// `DELETE /api/v1/departments/:id/users/:user_id`
-async fn remove_user(
-    State(store): State<Store>,
-    State(queues): State<Queues>,
-    State(hub): State<Hub>,
-    staff: Supervisor,
-    Ids((id, user_id)): Ids<(DepartmentId, UserId)>,
-) -> Result<Data<Member>, ApiError> {
-    if departments::remove_user(&store, staff.tenant, id, user_id).await? == Membership::NotFound {
-        return Err(ApiError::not_found());
-    }
-    queues.agent_changed(staff.tenant, user_id).await?;
-    close_topics(&store, &hub, staff.tenant, id, user_id).await?;
-    Ok(Data::new(Member { department_id: id, user_id }))
-}
-
-/// An attendant who serves a department no longer may not listen to it either; supervisors may anyway.
-async fn close_topics(
-    store: &Store,
-    hub: &Hub,
-    tenant: TenantId,
-    department: DepartmentId,
-    user: UserId,
-) -> Result<(), ApiError> {
-    let role = users::find(store, tenant, user).await?.map(|user| user.role);
-    if role.is_none_or(|role| role < Role::Supervisor) {
-        for topic in [Topic::Queue(department), Topic::Presence(department)] {
-            hub.close_topic(tenant, topic, Some(user), "membership_ended");
-        }
-    }
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,17 @@
 //! Owns nothing but the list of resources; each file has its own `routes()`.
 
 pub mod access_links;
+pub mod audit;
 pub mod auth;
+pub mod billing;
 pub mod call_status;
 pub mod calls;
+pub mod company;
+pub mod department_users;
 pub mod departments;
 pub mod health;
+pub mod me;
+pub mod providers;
 pub mod public_call;
+pub mod sectors;
 pub mod users;

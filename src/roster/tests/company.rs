@@ -319,7 +319,7 @@ impl Company {
             departments,
         };
         self.profiles.insert(user, profile.clone());
-        self.roster(Command::Configure { user, profile: Some(profile) });
+        self.roster(Command::Configure { user, profile: Some(profile), snapshot: None });
     }
 
     pub(super) fn status(&mut self, words: &[&str]) {
@@ -367,6 +367,7 @@ impl Company {
             let mine = || rows.iter().filter(|row| row.user_id == Some(profile.user_id));
             RestoredAgent {
                 profile: profile.clone(),
+                removed: false,
                 snapshot: self.agents.get(&profile.user_id).map(|row| (**row).clone()),
                 planned_wrap_ups: mine()
                     .filter_map(|row| Some((row, row.wrap_up_ends_at?)))

@@ -65,7 +65,7 @@ impl Stage for Company {
             (name, "back") => self.queue(home(self, name), queue::Command::Attach { call: id(name), device: id(name) }),
             (name, "leaves") => self.queue(home(self, name), queue::Command::Leave { call: id(name) }),
             (name, "serves") => self.profile(&[&[name], &words[1..]].concat()),
-            (name, "removed") => self.roster(Command::Configure { user: id(name), profile: None }),
+            (name, "removed") => self.roster(Command::Configure { user: id(name), profile: None, snapshot: None }),
             (_, "sets") => self.status(words),
             (name, "attaches") => {
                 let device = id(&format!("{name} {what}"));

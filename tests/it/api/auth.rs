@@ -9,7 +9,6 @@ use crate::harness::TestApp;
 use crate::harness::builders::{Member, PASSWORD};
 use crate::harness::client::{Answer, Client, send};
 use vez::domain::role::Role;
-use vez::store::users;
 
 async fn log_in(client: &Client, member: &Member, tenant: &str) -> Answer {
     client.post("/api/auth/login", json!({"email": member.email, "password": PASSWORD, "tenant": tenant})).await
@@ -55,7 +54,7 @@ async fn every_refused_login_sounds_alike() {
     app.company("other").await;
     let ana = company.user("Ana", Role::Attendant).await;
     let gone = company.user("Gone", Role::Attendant).await;
-    users::set_active(app.app.store(), company.tenant, gone.id, false, app.now()).await.unwrap();
+    company.deactivate(gone.id).await;
     for (email, password, tenant) in [
         (ana.email.as_str(), "wrong horse", "acme"),
         ("nobody@acme.example", PASSWORD, "acme"),
@@ -148,7 +147,7 @@ async fn a_deactivated_user_is_out_at_the_next_refresh() {
     let company = app.company("acme").await;
     let ana = company.user("Ana", Role::Attendant).await;
     let login = log_in(&app.client(), &ana, "acme").await.expect(200);
-    users::set_active(app.app.store(), company.tenant, ana.id, false, app.now()).await.unwrap();
+    company.deactivate(ana.id).await;
     refresh(&app.client(), login.data("refresh_token")).await.expect_error(401, "Unauthorized");
     ana.client.get("/api/v1/users/me").await.expect_error(401, "Unauthorized");
 }

@@ -225,7 +225,9 @@ async fn an_attendant_sees_the_calls_of_his_departments_alone() {
     assert_eq!(filtered["meta"]["total_count"], 0);
     // Who took a call goes on seeing it when he serves its department no longer.
     ana.client.act(maria.data("call_id"), "assign").await.expect(200);
-    departments::remove_user(app.app.store(), company.tenant, line, ana.id).await.unwrap();
+    let mut work = company.work().await;
+    departments::remove_user(&mut work, line, ana.id).await.unwrap();
+    work.commit().await.unwrap();
     show(&ana, maria.data("call_id")).await;
     let list = ana.client.get("/api/v1/calls").await.expect(200).body;
     assert_eq!(each(&list["data"], "customer_name"), ["Maria"]);

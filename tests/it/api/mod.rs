@@ -1,17 +1,23 @@
 //! The REST API, one file for each resource, named as in its URLs; then what holds for all of them.
 
 mod access_links;
+mod audit;
 mod auth;
 mod bad_input;
 mod calls;
 mod departments;
+mod every_route;
 mod health;
+mod idempotency;
+mod openapi;
 mod origins;
 mod public_call;
 mod rate_limits;
-mod roles;
+mod sectors;
+mod seeds;
 mod tenancy;
 mod users_me;
+mod world;
 
 use serde_json::Value;
 

@@ -11,8 +11,8 @@ use vez::domain::role::Role;
 use vez::store::departments::{self, Department, DepartmentChange};
 use vez::store::links::{self, NewLink};
 use vez::store::tenants::{self, NewTenant, Plan};
-use vez::store::users::{self, NewUser};
-use vez::store::{Store, sessions};
+use vez::store::users::{self, NewUser, UserChange};
+use vez::store::{Store, Work, sessions};
 
 use super::TestApp;
 use super::client::Client;
@@ -83,6 +83,11 @@ impl Company<'_> {
         self.app.app.store()
     }
 
+    /// A change of the company's rows by the server itself.
+    pub async fn work(&self) -> Work {
+        self.store().work(self.tenant, self.app.now(), None).await.unwrap()
+    }
+
     /// A department with every setting at its default.
     pub async fn department(&self, name: &str) -> DepartmentId {
         self.department_with(name, DepartmentChange::default()).await.id
@@ -91,8 +96,10 @@ impl Company<'_> {
     /// A department with some settings of its own.
     pub async fn department_with(&self, name: &str, change: DepartmentChange) -> Department {
         let change = DepartmentChange { name: Some(name.to_owned()), ..change };
-        let (id, now) = (self.app.ids().next(self.app.now()), self.app.now());
-        let department = departments::create(self.store(), self.tenant, id, change, now).await.unwrap();
+        let id = self.app.ids().next(self.app.now());
+        let mut work = self.work().await;
+        let department = departments::create(&mut work, id, change).await.unwrap();
+        work.commit().await.unwrap();
         // As the route does: a company that runs already has to hear of it.
         self.app.app.queues().department_changed(self.tenant, id).await.unwrap();
         department
@@ -126,14 +133,27 @@ impl Company<'_> {
             locale: None,
             capacity,
             skills: skills.iter().map(|skill| (*skill).to_owned()).collect(),
+            active: true,
+            avatar_url: None,
         };
-        users::create(self.store(), self.tenant, new, now).await.unwrap();
+        let mut work = self.work().await;
+        users::create(&mut work, new).await.unwrap();
         for department in serves {
-            departments::add_user(self.store(), self.tenant, *department, id, now).await.unwrap();
+            departments::add_user(&mut work, *department, id).await.unwrap();
         }
+        work.commit().await.unwrap();
         let (token, _) = self.log_in(id, role).await;
         let client = self.app.client_of(&token);
         Member { id, name: name.to_owned(), email, role, token, client }
+    }
+
+    /// Locks a user out in the store alone: nobody is told.
+    pub async fn deactivate(&self, user: UserId) {
+        let mut work = self.work().await;
+        let change = UserChange { active: Some(false), ..UserChange::default() };
+        users::update(&mut work, user, change).await.unwrap().unwrap();
+        sessions::revoke_all(&mut work, user, None).await.unwrap();
+        work.commit().await.unwrap();
     }
 
     /// A login as the route makes one, without the price of a password: an access token and its session.

@@ -135,5 +135,5 @@ async fn whoever_left_may_rate_too_and_a_call_of_nowhere_may_not() {
     topic.push("leave", Value::Null).await.unwrap();
     rate(&app.client(), joined.data("call_id"), json!({"rating": 1})).await.expect(200);
     rate(&app.client(), NOBODY, json!({"rating": 1})).await.expect_error(404, "Not found");
-    rate(&app.client(), "x", json!({"rating": 1})).await.expect_error(400, "An id in the path is invalid");
+    rate(&app.client(), "x", json!({"rating": 1})).await.expect_error(404, "Not found");
 }

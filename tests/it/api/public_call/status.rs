@@ -58,5 +58,5 @@ async fn asking_keeps_the_customer_in_line() {
 async fn a_call_of_nowhere_is_not_found() {
     let app = TestApp::start().await;
     app.client().status(NOBODY).await.expect_error(404, "Not found");
-    app.client().status("7").await.expect_error(400, "An id in the path is invalid");
+    app.client().status("7").await.expect_error(404, "Not found");
 }

@@ -1,0 +1,34 @@
+//! Owns what is thrown away when its time is over: slowly, in slices, so that nobody notices. Each kind of row says itself how
+//! long it is kept; here stands only how often is looked.
+
+use std::time::Duration;
+
+use crate::domain::clock::Clock;
+use crate::store::{Result, Store, idempotency};
+
+/// Between two rounds: what is kept for days may stay some minutes longer.
+const EVERY: Duration = Duration::from_secs(10 * 60);
+/// Between two slices of a round, so that the log of changes and the disks breathe.
+const BETWEEN_SLICES: Duration = Duration::from_millis(200);
+/// Most slices of one kind in a round; the next round goes on.
+const SLICES_MAX: usize = 500;
+
+/// Throws away what is over, for ever. Spawned once by whoever starts the server.
+pub async fn run(store: Store, clock: Clock) {
+    loop {
+        clock.sleep(EVERY).await;
+        if let Err(error) = round(&store, &clock).await {
+            tracing::warn!(%error, "housekeeping could not finish; the next round goes on");
+        }
+    }
+}
+
+async fn round(store: &Store, clock: &Clock) -> Result<()> {
+    for _ in 0..SLICES_MAX {
+        if idempotency::sweep(store, clock.now()).await? == 0 {
+            break;
+        }
+        tokio::time::sleep(BETWEEN_SLICES).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! Owns a company with one object of every kind, for tests that ask every route about somebody else's.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use vez::domain::role::Role;
+
+use crate::harness::TestApp;
+use crate::harness::builders::Member;
+
+/// A company and the ids of its objects, by the word that stands before them in paths.
+pub struct World {
+    ids: BTreeMap<&'static str, String>,
+    pub owner: Member,
+    /// The token of a customer who waits.
+    pub customer_token: String,
+}
+
+impl World {
+    /// The id of one of `kind`: `departments`, `users` and so on.
+    pub fn id(&self, kind: &str) -> String {
+        self.ids.get(kind).unwrap_or_else(|| panic!("the world has none of {kind:?}: make one in `World::of`")).clone()
+    }
+
+    /// Makes one of each.
+    pub async fn of(app: &TestApp, slug: &str) -> Self {
+        let company = app.company(slug).await;
+        let owner = company.user("Owner", Role::Owner).await;
+        let department = company.department("Support").await;
+        let (link, token) = company.link_with(department, |_| {}).await;
+        let user = company.agent("Agent", &[department]).await.id;
+        let joined = app.client().join(&token, "Maria").await.expect(200);
+        let sector = owner.client.post("/api/v1/sectors", json!({"name": "Sales"})).await.expect(201);
+        let ids = BTreeMap::from([
+            ("departments", department.to_string()),
+            ("access-links", link.to_string()),
+            ("users", user.to_string()),
+            ("calls", joined.data("call_id").to_owned()),
+            ("sectors", sector.id().to_owned()),
+        ]);
+        Self { ids, owner, customer_token: joined.data("websocket_token").to_owned() }
+    }
+}
