@@ -14,6 +14,7 @@ use super::error::{ANSWER_WITHIN, CallError, OVERLOADED, UNAVAILABLE};
 use super::health::{Health, StorageHealth};
 use super::load;
 use super::numbers::Numbers;
+use super::webhooks::LookUp;
 use super::persistence::Persistence;
 use super::queue::QueueMsg;
 use super::tenant::{self, TenantActor, TenantMsg};
@@ -49,6 +50,8 @@ pub type BeforeCommand = Arc<dyn Fn(&Command) + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Probes {
     pub before_command: Option<BeforeCommand>,
+    /// How webhooks look names up.
+    pub look_up: Option<LookUp>,
 }
 
 /// What the actors are built from.

@@ -4,28 +4,43 @@
 use std::time::Duration;
 
 use crate::domain::clock::Clock;
-use crate::store::{Result, Store, idempotency};
+use crate::store::{Result, Store, idempotency, webhooks};
 
 /// Between two rounds: what is kept for days may stay some minutes longer.
 const EVERY: Duration = Duration::from_secs(10 * 60);
 /// Between two slices of a round, so that the log of changes and the disks breathe.
 const BETWEEN_SLICES: Duration = Duration::from_millis(200);
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 /// Most slices of one kind in a round; the next round goes on.
 const SLICES_MAX: usize = 500;
 
+/// How long the operator wants things kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// What webhooks were told.
+    pub webhook_days: u32,
+}
+
 /// Throws away what is over, for ever. Spawned once by whoever starts the server.
-pub async fn run(store: Store, clock: Clock) {
+pub async fn run(store: Store, clock: Clock, kept: Kept) {
     loop {
         clock.sleep(EVERY).await;
-        if let Err(error) = round(&store, &clock).await {
+        if let Err(error) = round(&store, &clock, kept).await {
             tracing::warn!(%error, "housekeeping could not finish; the next round goes on");
         }
     }
 }
 
-async fn round(store: &Store, clock: &Clock) -> Result<()> {
+async fn round(store: &Store, clock: &Clock, kept: Kept) -> Result<()> {
     for _ in 0..SLICES_MAX {
         if idempotency::sweep(store, clock.now()).await? == 0 {
+            break;
+        }
+        tokio::time::sleep(BETWEEN_SLICES).await;
+    }
+    let days = Duration::from_secs(u64::from(kept.webhook_days.max(1)) * SECONDS_PER_DAY);
+    for _ in 0..SLICES_MAX {
+        if webhooks::sweep(store, clock.now() - days).await? == 0 {
             break;
         }
         tokio::time::sleep(BETWEEN_SLICES).await;

@@ -28,6 +28,7 @@ mod settlement;
 mod staff_topics;
 mod tenant;
 mod timer;
+pub mod webhooks;
 pub mod wire;
 
 pub use directory::{Parts, Probes, System};

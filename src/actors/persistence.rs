@@ -20,6 +20,7 @@ use crate::domain::clock::Clock;
 use crate::domain::ids::{IdSource, TenantId};
 use crate::domain::record::Entry;
 use crate::store::record::RecordWriter;
+use crate::store::webhooks::Outbox;
 
 /// Writes in one transaction: beyond it the gain per row is small and the wait of the first one grows.
 const BATCH_MAX: usize = 512;
@@ -113,11 +114,18 @@ impl Persistence {
         clock: Clock,
         ids: IdSource,
         health: StorageHealth,
+        outbox: Outbox,
     ) -> Result<Self, ractor::SpawnErr> {
         let pending = Arc::new(AtomicUsize::new(0));
         let mut shards = Vec::with_capacity(writers.len());
         for (index, writer) in writers.into_iter().enumerate() {
-            let shard = Shard { index: index as u32, clock: clock.clone(), ids: ids.clone(), health: health.clone() };
+            let shard = Shard {
+                index: index as u32,
+                clock: clock.clone(),
+                ids: ids.clone(),
+                health: health.clone(),
+                outbox: outbox.clone(),
+            };
             let (actor, _) = Actor::spawn(None, shard, (writer, pending.clone())).await?;
             shards.push(actor);
         }
@@ -183,6 +191,7 @@ struct Shard {
     clock: Clock,
     ids: IdSource,
     health: StorageHealth,
+    outbox: Outbox,
 }
 
 struct State {
@@ -307,6 +316,9 @@ impl Shard {
         state.count.fetch_sub(finished.writes.len(), Ordering::Relaxed);
         let mut through: BTreeMap<ractor::ActorId, (Owner, u64)> = BTreeMap::new();
         let mut refused: BTreeMap<ractor::ActorId, Owner> = BTreeMap::new();
+        if finished.writes.iter().any(|write| !write.entry.told.is_empty()) {
+            self.outbox.wake();
+        }
         for write in finished.writes {
             if finished.refused.contains(&write.tenant) {
                 refused.insert(write.owner.id(), write.owner);

@@ -342,7 +342,8 @@ impl State {
         let mut to_roster = Vec::new();
         for effect in effects {
             match effect {
-                Effect::Record { entry, settled } => {
+                Effect::Record { mut entry, settled } => {
+                    entry.tell(self.shared.store.bells().webhooks.listens(self.tenant), &self.core.settings().name);
                     if let Settled::Joined(call) = &settled {
                         self.link.calls.insert(call.id, self.department);
                     }

@@ -17,6 +17,7 @@ use crate::actors::directory;
 use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
 use crate::actors::persistence::Persistence;
+use crate::actors::webhooks::Webhooks;
 use crate::actors::{Probes, System, housekeeping};
 use crate::auth::{Passwords, Seal, Tokens};
 use crate::config::{self, Config};
@@ -26,8 +27,8 @@ use crate::domain::rules::Rules;
 use crate::http::state::{AppState, Readiness};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
-use crate::store::Store;
 use crate::store::record::RecordWriter;
+use crate::store::{Store, webhooks};
 use crate::ws::{WsParts, WsState};
 use crate::{http, telemetry, ws};
 pub use database::{Database, connect};
@@ -35,6 +36,9 @@ pub use database::{Database, connect};
 /// How long stopping may take before what is left is dropped; SIGTERM promises ten seconds in all.
 const SOCKETS_WITHIN: Duration = Duration::from_millis(1_500);
 const WRITES_WITHIN: Duration = Duration::from_secs(4);
+const DELIVERIES_WITHIN: Duration = Duration::from_secs(3);
+/// Connections that see every tenant, beside one for each writer: start-up and heartbeat, webhooks, one to spare.
+const SYSTEM_CONNECTIONS: u32 = 3;
 
 /// What tests replace: everything else is the same code in both.
 pub struct Parts {
@@ -84,6 +88,7 @@ struct Running {
     stopping: CancellationToken,
     health: StorageHealth,
     serving: JoinHandle<()>,
+    deliveries: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -116,14 +121,16 @@ impl App {
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Running> {
         let shards = config.database.writer_shards.clamp(1, 16);
-        let store = Store::connect(database.options(), config.database.app_connections.max(1), shards + 2)
+        let store = Store::connect(database.options(), config.database.app_connections.max(1), shards + SYSTEM_CONNECTIONS)
             .await
             .context("cannot connect to Postgres")?;
         let health = StorageHealth::new();
         let writers = (0..shards)
             .map(|shard| RecordWriter::new(store.system().clone(), i32::try_from(shard).unwrap_or(0), database.epoch()))
             .collect();
-        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone()).await?;
+        webhooks::load_listening(&store).await.context("cannot read the webhooks")?;
+        let outbox = store.bells().webhooks.clone();
+        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), outbox).await?;
         let hub = Hub::new(clock.clone());
         let system = System::start(directory::Parts {
             store: store.clone(),
@@ -135,7 +142,7 @@ impl App {
             epoch: database.epoch(),
             served_until: database.served_until(),
             rules: rules(&config.queue),
-            probes,
+            probes: probes.clone(),
         })
         .await?;
         let queues = Queues::new(system.clone());
@@ -147,6 +154,9 @@ impl App {
             u64::from(config.auth.refresh_seconds),
         );
         let passwords = Passwords::new(ids.clone())?;
+        let seal = Seal::new(&secret);
+        let webhooks = Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone())
+            .map_err(anyhow::Error::msg)?;
         let readiness = Readiness::default();
         let state = AppState::new(
             &config,
@@ -155,7 +165,8 @@ impl App {
             hub.clone(),
             tokens.clone(),
             passwords.clone(),
-            Seal::new(&secret),
+            seal,
+            webhooks.clone(),
             Some(metrics),
             readiness.clone(),
             clock.clone(),
@@ -186,9 +197,18 @@ impl App {
         let restored = system.restore().await.context("cannot restore the queues")?;
         readiness.set_restored();
         tracing::info!(%addr, tenants = restored, "serving");
+        let deliveries = webhooks.deliver(
+            &config.webhooks,
+            store.clone(),
+            clock.clone(),
+            ids.clone(),
+            database.epoch(),
+            stopping.clone(),
+        );
+        let kept = housekeeping::Kept { webhook_days: config.webhooks.retention_days };
         let background = vec![
             tokio::spawn(async move { limits.sweep_forever().await }),
-            tokio::spawn(housekeeping::run(store.clone(), clock.clone())),
+            tokio::spawn(housekeeping::run(store.clone(), clock.clone(), kept)),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
         ];
         Ok(Running {
@@ -206,6 +226,7 @@ impl App {
             stopping,
             health,
             serving,
+            deliveries,
             background,
         })
     }
@@ -266,6 +287,10 @@ impl App {
             tracing::warn!("some connections did not end in time");
         }
         running.system.stop(WRITES_WITHIN).await;
+        // They were told to stop with the sockets; what is cut off here is sent again at the next start.
+        if tokio::time::timeout(DELIVERIES_WITHIN, running.deliveries).await.is_err() {
+            tracing::warn!("some webhooks were not called to the end");
+        }
         for task in running.background {
             task.abort();
             // Only once it is gone is what it held ours to close.

@@ -12,6 +12,7 @@ mod limits;
 mod queue;
 mod secret;
 mod server;
+mod webhooks;
 
 pub use auth::Auth;
 pub use database::Database;
@@ -19,6 +20,7 @@ pub use limits::Limits;
 pub use queue::QueueDefaults;
 pub use secret::Secret;
 pub use server::Server;
+pub use webhooks::Webhooks;
 
 /// All settings of one server process.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
@@ -38,6 +40,9 @@ pub struct Config {
     /// The times of the queue; some of them a department may override.
     #[command(flatten)]
     pub queue: QueueDefaults,
+    /// Calls to companies' own systems.
+    #[command(flatten)]
+    pub webhooks: Webhooks,
 }
 
 /// Reads a switch the way people write one.

@@ -9,6 +9,7 @@ use super::agent::AgentSnapshot;
 use super::call::CallSnapshot;
 use super::clock::Timestamp;
 use super::ids::{CallId, DepartmentId, LinkId, UserId};
+use super::webhook::Told;
 
 /// One change: the newest form of what it touched, and the facts that tell of it.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,8 @@ pub struct Entry {
     pub new_customer: bool,
     /// A single-use link this join uses up.
     pub used_link: Option<LinkId>,
+    /// What webhooks are to be told of it; empty for companies without any.
+    pub told: Vec<Told>,
 }
 
 /// A fact of the record: ids, times and reasons only. No names, contacts or typed text.

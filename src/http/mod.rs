@@ -69,6 +69,8 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::providers::routes())
         .merge(routes::company::routes())
         .merge(routes::billing::routes())
+        .merge(routes::webhooks::routes())
+        .merge(routes::webhook_deliveries::routes())
         .nest("/api/v1/access-links", routes::access_links::routes().into())
         .nest("/api/v1/calls", routes::calls::routes().into())
         .route_layer(from_fn_with_state(state.clone(), idempotency::read_key));

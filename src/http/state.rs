@@ -11,6 +11,7 @@ use super::lookups::Lookups;
 use super::public_url::PublicUrl;
 use super::rate_limit::RateLimits;
 use crate::actors::handle::Queues;
+use crate::actors::webhooks::Webhooks;
 use crate::auth::{Passwords, Seal, Tokens};
 use crate::config::Config;
 use crate::domain::clock::Clock;
@@ -29,6 +30,7 @@ pub struct AppState {
     pub passwords: Passwords,
     /// What is kept so that only this server reads it.
     pub seal: Seal,
+    pub webhooks: Webhooks,
     pub limits: RateLimits,
     pub clock: Clock,
     pub ids: IdSource,
@@ -54,6 +56,7 @@ impl AppState {
         tokens: Tokens,
         passwords: Passwords,
         seal: Seal,
+        webhooks: Webhooks,
         metrics: Option<PrometheusHandle>,
         readiness: Readiness,
         clock: Clock,
@@ -72,6 +75,7 @@ impl AppState {
             tokens,
             passwords,
             seal,
+            webhooks,
             limits: RateLimits::new(&config.limits, &config.server, clock.clone())?,
             lookups: Lookups::new(clock.clone()),
             clock,

@@ -161,7 +161,8 @@ impl Roster {
         }
         let data = json!({
             "status": intent.status, "reason_given": intent.reason.is_some(), "after_call": after_call && busy,
-            "by": by.as_ref().map(|b| b.user_id),
+            // Only whoever acted for somebody else is named.
+            "by": by.as_ref().map(|b| b.user_id).filter(|by| *by != user),
         });
         let cause = match by {
             Some(supervisor) if supervisor.user_id != user => StatusCause::Supervisor(supervisor.name),

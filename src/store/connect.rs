@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection as _, PgPool};
 
 use super::Result;
+use super::bells::Bells;
 use crate::domain::ids::TenantId;
 
 /// A transaction on one of the store's connections; dropped without a commit it rolls back.
@@ -36,6 +37,7 @@ const SESSION: [(&str, &str); 5] = [
 pub struct Store {
     app: PgPool,
     system: PgPool,
+    bells: Bells,
 }
 
 /// The role a connection assumes after its login, which may be a superuser's.
@@ -64,7 +66,7 @@ impl Store {
         // The record repeats one long statement whose plan does not depend on its values: planning it once is enough.
         let options = options.options([("plan_cache_mode", "force_generic_plan")]);
         let system = pool(options, system_connections, DatabaseRole::System).await?;
-        Ok(Self { app, system })
+        Ok(Self { app, system, bells: Bells::default() })
     }
 
     /// A transaction that sees the rows of `tenant` and no others.
@@ -82,6 +84,11 @@ impl Store {
     /// The pool that sees every tenant: for the record's writers and start-up only.
     pub fn system(&self) -> &PgPool {
         &self.system
+    }
+
+    /// Who is woken by what is committed.
+    pub fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     /// Asks the database for an answer; for `/health/ready`.

@@ -19,6 +19,7 @@
 //! | the rest | one aggregate each |
 
 pub mod audit;
+mod bells;
 pub mod calls;
 mod connect;
 pub mod customers;
@@ -47,11 +48,13 @@ pub mod sectors;
 pub mod sessions;
 pub mod tenants;
 pub mod users;
+pub mod webhooks;
 mod work;
 
 /// How to reach a Postgres; whoever starts the server passes it on unread.
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
+pub use bells::{Bell, Bells};
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use members::Membership;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Result, Store};
+use super::{Result, Store, Work};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TenantId, UserId};
 
@@ -43,6 +43,25 @@ pub async fn unread(store: &Store, tenant: TenantId, user: UserId) -> Result<Vec
             inserted_at: row.inserted_at.into(),
         })
         .collect())
+}
+
+/// Keeps a notice for a user together with what it tells of; false when there is no such user.
+pub async fn create_in(work: &mut Work, user: UserId, new: &Notification) -> Result<bool> {
+    let tenant = work.tenant.0;
+    let done = sqlx::query!(
+        "INSERT INTO notifications (tenant_id, id, user_id, kind, title, body, inserted_at)
+         SELECT tenant_id, $3, id, $4, $5, $6, $7 FROM users WHERE tenant_id = $1 AND id = $2",
+        tenant,
+        user.0,
+        new.id,
+        new.kind,
+        new.title,
+        new.body,
+        new.inserted_at.to_utc()
+    )
+    .execute(work.tx())
+    .await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// Keeps a notice for a user; false when there is no such user.

@@ -19,6 +19,7 @@ use crate::domain::call::{CallSnapshot, Caller};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{LinkId, TenantId};
 use crate::domain::record::RecordEvent;
+use crate::domain::webhook::Told;
 
 /// What one transaction writes. Tenants are in order, which is the order their feed numbers are taken in.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +40,8 @@ pub struct TenantBatch {
     pub new_customers: Vec<Arc<Caller>>,
     /// Single-use links and when they were used; the call that used each is in `calls`.
     pub used_links: Vec<(LinkId, Timestamp)>,
+    /// What webhooks are to be told, in order.
+    pub told: Vec<Told>,
 }
 
 /// Why a batch is not known to be committed.
@@ -168,7 +171,7 @@ impl RecordWriter {
         batch_id: Uuid,
         batch: &Batch,
     ) -> Result<(), CommitError> {
-        let Columns { counters, calls, agents, events, customers, links } = Columns::of(batch);
+        let Columns { counters, calls, agents, events, customers, links, told } = Columns::of(batch);
         // The answer is read to its end, which comes after the commit.
         sqlx::query_file!(
             "src/store/record.sql",
@@ -245,6 +248,11 @@ impl RecordWriter {
             LOCK_CLASS,
             BATCH_LOCK,
             connection.generation,
+            &told.tenant_id,
+            &told.event as _,
+            &told.subject_id,
+            &told.at,
+            &told.data as _,
             &calls.ranked_at,
             &calls.transfer as _,
         )

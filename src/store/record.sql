@@ -39,7 +39,7 @@ written_calls AS (
         $15::text[], $16::smallint[], $17::jsonb[], $18::text[], $19::timestamptz[], $20::text[], $21::text[],
         $22::text[], $23::uuid[], $24::uuid[], $25::timestamptz[], $26::timestamptz[], $27::timestamptz[],
         $28::timestamptz[], $29::timestamptz[], $30::jsonb[], $31::jsonb[], $32::boolean[], $33::timestamptz[],
-        $34::bigint[], $74::timestamptz[], $75::jsonb[]
+        $34::bigint[], $79::timestamptz[], $80::jsonb[]
     ) AS c (
         tenant_id, id, number, department_id, link_id, customer_id, customer_name, customer_email, customer_phone, reason,
         priority, requirements, join_key, inserted_at, phase, status, end_reason, user_id, grant_id, assigned_at,
@@ -96,11 +96,45 @@ written_customers AS (
     FROM unnest($61::uuid[], $62::uuid[], $63::text[], $64::text[], $65::text[], $66::timestamptz[])
         AS c (tenant_id, id, name, email, phone, at)
     ON CONFLICT (tenant_id, id) DO NOTHING
+    RETURNING tenant_id, id
 ),
 used_links AS (
     UPDATE access_links AS link SET used_at = used.at, call_id = used.call_id
     FROM unnest($67::uuid[], $68::uuid[], $69::timestamptz[], $70::uuid[]) AS used (tenant_id, id, at, call_id)
     WHERE link.tenant_id = used.tenant_id AND link.id = used.id AND link.used_at IS NULL
+),
+-- Whoever acted on what was not his is named in the trail of what staff did, too. The edge knows the request; the record
+-- does not.
+audited AS (
+    INSERT INTO audit (tenant_id, at, user_id, request_id, action, object, object_id)
+    SELECT e.tenant_id, e.at, (e.data ->> 'by')::uuid, '', e.kind,
+           CASE WHEN e.call_id IS NULL THEN 'agent' ELSE 'call' END, COALESCE(e.call_id, e.user_id)
+    FROM unnest($53::uuid[], $55::text[], $56::timestamptz[], $57::uuid[], $59::uuid[], $60::jsonb[])
+        AS e (tenant_id, kind, at, call_id, user_id, data)
+    WHERE e.data ->> 'by' IS NOT NULL
+),
+-- The outbox of webhooks; its arrays are empty for companies without any. Every join says that it made a customer, and only
+-- the row that was not there yet is told of.
+news AS MATERIALIZED (
+    SELECT n.*, gen_random_uuid() AS id
+    FROM unnest($74::uuid[], $75::text[], $76::uuid[], $77::timestamptz[], $78::text[])
+        WITH ORDINALITY AS n (tenant_id, event, subject_id, at, data, place)
+    WHERE EXISTS (
+            SELECT FROM webhooks WHERE webhooks.tenant_id = n.tenant_id AND active AND n.event = ANY (webhooks.events)
+        )
+        AND (n.event <> 'customer.created' OR EXISTS (
+            SELECT FROM written_customers AS made WHERE made.tenant_id = n.tenant_id AND made.id = n.subject_id
+        ))
+),
+told AS (
+    INSERT INTO webhook_events (tenant_id, id, event, subject_id, at, data)
+    SELECT tenant_id, id, event, subject_id, at, data::json FROM news ORDER BY place
+    RETURNING tenant_id, id, seq, event, subject_id, at
+),
+due_deliveries AS (
+    INSERT INTO webhook_deliveries (tenant_id, webhook_id, event_id, seq, event, subject_id, due_at, inserted_at)
+    SELECT told.tenant_id, webhooks.id, told.id, told.seq, told.event, told.subject_id, told.at, told.at
+    FROM told JOIN webhooks ON webhooks.tenant_id = told.tenant_id AND active AND told.event = ANY (webhooks.events)
 ),
 marked AS (
     UPDATE writer_marks SET batch_id = $3, epoch = $1 WHERE shard = $2

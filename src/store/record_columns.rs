@@ -24,6 +24,7 @@ pub(super) struct Columns<'a> {
     pub events: EventColumns<'a>,
     pub customers: CustomerColumns<'a>,
     pub links: LinkColumns,
+    pub told: ToldColumns<'a>,
 }
 
 #[derive(Default)]
@@ -120,6 +121,15 @@ pub(super) struct LinkColumns {
     pub call_id: Vec<Option<Uuid>>,
 }
 
+#[derive(Default)]
+pub(super) struct ToldColumns<'a> {
+    pub tenant_id: Vec<Uuid>,
+    pub event: Vec<&'static str>,
+    pub subject_id: Vec<Uuid>,
+    pub at: Vec<Time>,
+    pub data: Vec<&'a str>,
+}
+
 impl<'a> Columns<'a> {
     /// The arrays of `batch`.
     pub fn of(batch: &'a Batch) -> Self {
@@ -138,6 +148,7 @@ impl<'a> Columns<'a> {
             columns.events.extend(tenant, part);
             columns.customers.extend(tenant, part);
             columns.links.extend(tenant, part);
+            columns.told.extend(tenant, part);
         }
         columns
     }
@@ -248,6 +259,18 @@ impl LinkColumns {
             self.id.push(link.0);
             self.at.push(time(at));
             self.call_id.push(part.calls.iter().find(|call| call.link_id == Some(link)).map(|call| call.id.0));
+        }
+    }
+}
+
+impl<'a> ToldColumns<'a> {
+    fn extend(&mut self, tenant: TenantId, part: &'a TenantBatch) {
+        for told in &part.told {
+            self.tenant_id.push(tenant.0);
+            self.event.push(told.event.as_str());
+            self.subject_id.push(told.subject);
+            self.at.push(time(told.at));
+            self.data.push(&told.data);
         }
     }
 }

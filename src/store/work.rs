@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use super::{Result, Store, Transaction};
+use super::{Bell, Bells, Result, Store, Transaction};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TenantId, UserId};
 
@@ -27,6 +27,9 @@ pub struct Work {
     pub tenant: TenantId,
     /// When it happens; also what `inserted_at` and `updated_at` become.
     pub now: Timestamp,
+    /// Rung once it lasts.
+    rings: Vec<Bell>,
+    bells: Bells,
 }
 
 impl Store {
@@ -47,7 +50,7 @@ impl Store {
             );
             sqlx::raw_sql(AssertSqlSafe(settings)).execute(&mut *tx).await?;
         }
-        Ok(Work { tx, tenant, now })
+        Ok(Work { tx, tenant, now, rings: Vec::new(), bells: self.bells().clone() })
     }
 }
 
@@ -57,8 +60,22 @@ impl Work {
         &mut self.tx
     }
 
+    /// The bells of whoever follows what is committed.
+    pub(super) fn bells(&self) -> &Bells {
+        &self.bells
+    }
+
+    /// Once it lasts, this bell is rung.
+    pub(super) fn then_ring(&mut self, which: impl FnOnce(&Bells) -> &Bell) {
+        self.rings.push(which(&self.bells).clone());
+    }
+
     /// Makes it durable, all of it or nothing.
     pub async fn commit(self) -> Result<()> {
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await?;
+        for bell in &self.rings {
+            bell.ring();
+        }
+        Ok(())
     }
 }

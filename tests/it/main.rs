@@ -8,4 +8,5 @@ mod people;
 mod persistence;
 mod record;
 mod scenarios;
+mod webhooks;
 mod ws;

@@ -9,4 +9,5 @@ mod record;
 mod scratch;
 mod staff;
 mod tenancy;
+mod webhooks;
 mod world;

@@ -28,7 +28,7 @@ async fn what_was_committed_is_what_is_restored() {
         agents: vec![Arc::new(agent.clone())],
         events: vec![world.event("call_created", Some(&first)), world.event("call_created", Some(&second))],
         new_customers: vec![first.caller.clone()],
-        used_links: Vec::new(),
+        ..TenantBatch::default()
     };
     writer.commit(batch_id(), &world.batch(part)).await.unwrap();
 

@@ -151,6 +151,7 @@ fn batch<'a>(writes: impl Iterator<Item = &'a Write>) -> Batch {
             }
         }
         part.events.extend(write.entry.events.iter().cloned());
+        part.told.extend(write.entry.told.iter().cloned());
     }
     batch
 }

@@ -59,6 +59,16 @@ impl Fields {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
+    /// As `text`, of at least so many characters.
+    pub fn long_text(&mut self, field: &'static str, chars: RangeInclusive<usize>) -> Option<String> {
+        self.note(field, false, || notes::text(false, *chars.end()).min_length(Some(*chars.start())));
+        let text = self.text(field, *chars.end())?;
+        if text.chars().count() < *chars.start() {
+            self.fault(field, format!("should be at least {} character(s)", chars.start()));
+        }
+        Some(text)
+    }
+
     /// As `text`, and it must be there. The empty text returned when it is not is never used.
     pub fn required_text(&mut self, field: &'static str, chars_max: usize) -> String {
         self.note(field, true, || notes::text(true, chars_max));

@@ -7,7 +7,11 @@ use uuid::Uuid;
 use super::body::{Input, read_object};
 use super::fields::Fields;
 use super::{WORD_CHARS_MAX, describe, notes, text_fault};
+use crate::domain::words::Word;
 use crate::http::error::FieldErrors;
+
+/// Most items of a list of known words, doubles included.
+const LIST_MAX: usize = 100;
 
 impl Fields {
     /// A list of short texts, sorted and without doubles; absent and null are empty.
@@ -38,6 +42,37 @@ impl Fields {
     pub fn patch_words(&mut self, field: &'static str, count_max: usize) -> Option<Vec<String>> {
         let words = self.words(field, count_max);
         self.object.contains_key(field).then_some(words)
+    }
+
+    /// A list of words of a fixed list, without doubles, in that list's order; `None` when absent, null is empty.
+    pub fn patch_known_words<W: Word + PartialEq>(&mut self, field: &'static str) -> Option<Vec<W>> {
+        if let Some(notes) = &mut self.notes {
+            let word = notes::word::<W>(true).build();
+            notes.add_schema(field, false, notes::list(Schema::Object(word), LIST_MAX));
+        }
+        let present = self.object.contains_key(field);
+        let items = self.array(field, LIST_MAX)?;
+        let known = |item: &Value| item.as_str().is_some_and(|text| W::WORDS.contains(&text));
+        if !items.iter().all(known) {
+            self.fault(field, "is invalid");
+            return None;
+        }
+        let given = |word: &&&'static str| items.iter().any(|item| item.as_str() == Some(**word));
+        present.then(|| W::WORDS.iter().filter(given).filter_map(|word| W::read(word)).collect())
+    }
+
+    /// As `patch_known_words`, and there must be one.
+    pub fn required_known_words<W: Word + PartialEq>(&mut self, field: &'static str) -> Vec<W> {
+        if let Some(notes) = &mut self.notes {
+            let word = notes::word::<W>(true).build();
+            notes.add_schema(field, true, notes::list(Schema::Object(word), LIST_MAX));
+        }
+        let faults_before = self.errors.clone();
+        let words = self.patch_known_words(field).unwrap_or_default();
+        if words.is_empty() && self.errors == faults_before {
+            self.fault(field, "can't be blank");
+        }
+        words
     }
 
     /// A list of ids, without doubles, in the order given; `None` when absent, null is the empty list.

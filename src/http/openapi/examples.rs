@@ -133,6 +133,7 @@ fn text(schema: &Value, name: &str) -> Value {
         "time_zone" => "America/Sao_Paulo",
         "title" => "Consulta de acompanhamento",
         "reason" => "Second invoice",
+        "secret" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLXyf",
         "url" | "download_url" => "https://example.com/call/abc123def456",
         "token" | "access_token" | "refresh_token" | "mfa_token" => "eyJhbGciOi...",
         "code" => "123456",

@@ -15,3 +15,5 @@ pub mod providers;
 pub mod public_call;
 pub mod sectors;
 pub mod users;
+pub mod webhook_deliveries;
+pub mod webhooks;

@@ -29,14 +29,21 @@ impl World {
         let department = company.department("Support").await;
         let (link, token) = company.link_with(department, |_| {}).await;
         let user = company.agent("Agent", &[department]).await.id;
+        let url = "https://hooks.example.com/vez";
+        let body = json!({"url": url, "events": ["call.created"]});
+        let webhook = owner.client.post("/api/v1/webhooks", body).await.expect(201);
         let joined = app.client().join(&token, "Maria").await.expect(200);
         let sector = owner.client.post("/api/v1/sectors", json!({"name": "Sales"})).await.expect(201);
+        let listed = owner.client.get(&format!("/api/v1/webhooks/{}/deliveries", webhook.id())).await.expect(200);
+        let delivery = listed.body["data"][0]["id"].as_str().unwrap().to_owned();
         let ids = BTreeMap::from([
             ("departments", department.to_string()),
             ("access-links", link.to_string()),
             ("users", user.to_string()),
             ("calls", joined.data("call_id").to_owned()),
             ("sectors", sector.id().to_owned()),
+            ("webhooks", webhook.id().to_owned()),
+            ("deliveries", delivery),
         ]);
         Self { ids, owner, customer_token: joined.data("websocket_token").to_owned() }
     }

@@ -1,9 +1,11 @@
 //! Owns a running application: the real one, in this process, with a database, a clock and ids of its own.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::FutureExt;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -46,6 +48,12 @@ impl Builder {
     /// Time passes by itself.
     pub fn real_clock(mut self) -> Self {
         self.clock = Clock::system();
+        self
+    }
+
+    /// Another clock.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -114,7 +122,10 @@ impl TestApp {
         config.limits.rate_limit = false;
         config.database.app_connections = 5;
         config.database.writer_shards = 1;
-        Builder { config, clock: Clock::manual(START), probes: Probes::default(), routes: Router::new(), url: None }
+        // Tests talk to this machine only: no name leads anywhere.
+        let nowhere = |_| async { Err(std::io::Error::other("no such name")) }.boxed();
+        let probes = Probes { look_up: Some(Arc::new(nowhere)), ..Probes::default() };
+        Builder { config, clock: Clock::manual(START), probes, routes: Router::new(), url: None }
     }
 
     /// An application whose time passes only by [`TestApp::advance`].

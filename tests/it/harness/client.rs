@@ -112,6 +112,11 @@ impl Client {
         self.get(&format!("/api/v1/call/status/{call}")).await
     }
 
+    /// `POST /api/v1/access-links/{link}/{action}`.
+    pub async fn act_on_link(&self, link: &str, action: &str) -> Answer {
+        self.post(&format!("/api/v1/access-links/{link}/{action}"), json!({})).await
+    }
+
     /// `POST /api/v1/calls/{call}/{action}` without a body's worth of wishes.
     pub async fn act(&self, call: &str, action: &str) -> Answer {
         self.post(&format!("/api/v1/calls/{call}/{action}"), json!({})).await

@@ -27,7 +27,7 @@ impl Cursed {
                 assert!(!cursed.0.lock().unwrap().contains(&call.to_string()), "this test wants a panic here");
             }
         };
-        Probes { before_command: Some(Arc::new(before_command)) }
+        Probes { before_command: Some(Arc::new(before_command)), ..Probes::default() }
     }
 
     fn curse(&self, call: &str) {

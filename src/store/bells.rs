@@ -1,0 +1,31 @@
+//! Owns the bells: who does something about committed rows is woken when they are there, instead of looking again and
+//! again. A bell promises nothing; whoever listens also looks by itself now and then, and at its start.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::webhooks::Outbox;
+
+/// One bell for each follower.
+#[derive(Clone, Debug, Default)]
+pub struct Bells {
+    /// Webhooks are to be called.
+    pub webhooks: Outbox,
+}
+
+/// A bell: rung while nobody listens, it is heard by who listens next.
+#[derive(Clone, Debug, Default)]
+pub struct Bell(Arc<Notify>);
+
+impl Bell {
+    /// Wakes the follower.
+    pub fn ring(&self) {
+        self.0.notify_one();
+    }
+
+    /// Returns when it was rung since the last time.
+    pub async fn rung(&self) {
+        self.0.notified().await;
+    }
+}
