@@ -18,7 +18,7 @@ use crate::domain::agent::Intent;
 use crate::domain::call::{CallView, Caller, EndReason, Status};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, DeviceId, GrantId, LinkId, TenantId, UserId};
-pub use crate::queue::command::Party;
+pub use crate::queue::command::{LinkUses, Party};
 pub use crate::queue::rejection::Rejection;
 pub use crate::queue::wait::Estimate;
 use crate::queue::{self, Command, Reply};
@@ -32,7 +32,8 @@ const PENDING_WRITES_MAX: usize = 100_000;
 #[derive(Clone, Debug)]
 pub struct NewCall {
     pub link_id: Option<LinkId>,
-    pub single_use: bool,
+    /// How often the link may be used, when not for ever.
+    pub link_uses: Option<LinkUses>,
     pub caller: Caller,
     pub priority: u8,
     /// When the appointment he joins with is or was due: from then on he ranks as if he had joined then.
@@ -91,7 +92,7 @@ impl Queues {
             id: shared.ids.next(shared.clock.now()),
             number,
             link_id: new.link_id,
-            single_use: new.single_use,
+            link_uses: new.link_uses,
             caller: Arc::new(new.caller),
             priority: new.priority,
             due_at: new.due_at,

@@ -96,20 +96,9 @@ async fn make(app: &App, agents: u32, password: &str) -> anyhow::Result<TenantId
         let change = departments::DepartmentChange { name: Some(name.to_owned()), ..Default::default() };
         let mut work = store.work(tenant, now, None).await?;
         let department = departments::create(&mut work, ids.next(now), change).await?;
+        let link = links::NewLink::new(ids.next(now), ids.secret(16), department.id);
+        links::create(&mut work, &[link]).await?;
         work.commit().await?;
-        let link = links::NewLink {
-            id: ids.next(now),
-            token: ids.secret(16),
-            department_id: department.id,
-            customer_name: None,
-            customer_email: None,
-            customer_phone: None,
-            expires_at: None,
-            single_use: false,
-            priority: 0,
-            required_skills: Vec::new(),
-        };
-        links::create(store, tenant, link, now).await?;
         made.push(department.id);
     }
     let user = |name: String, email: String, role: Role| users::NewUser {
@@ -162,7 +151,7 @@ async fn read(app: &App, tenant: TenantId, base_url: &str, password: &str) -> an
     }
     let page = Page::new(1, PAGE);
     let named = departments::list(store, tenant, None, None, Sort::default(), page).await?.items;
-    let open = links::LinkFilter { status: Some(links::LinkStatus::Active), department_id: None };
+    let open = links::LinkFilter { status: Some(links::LinkStatus::Active), ..Default::default() };
     let links = links::list(store, tenant, &open, Sort::default(), page, app.clock().now()).await?.items;
     Ok(DemoFile {
         base_url: base_url.to_owned(),

@@ -13,6 +13,7 @@ mod queue;
 mod secret;
 mod server;
 mod webhooks;
+mod turn;
 
 pub use auth::Auth;
 pub use database::Database;
@@ -21,6 +22,7 @@ pub use queue::QueueDefaults;
 pub use secret::Secret;
 pub use server::Server;
 pub use webhooks::Webhooks;
+pub use turn::Turn;
 
 /// All settings of one server process.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
@@ -43,6 +45,9 @@ pub struct Config {
     /// Calls to companies' own systems.
     #[command(flatten)]
     pub webhooks: Webhooks,
+    /// Servers for the media of calls.
+    #[command(flatten)]
+    pub turn: Turn,
 }
 
 /// Reads a switch the way people write one.

@@ -71,6 +71,8 @@ id! {
     ProviderId,
     /// An access link.
     LinkId,
+    /// A tag of calls.
+    TagId,
     /// A group of departments.
     SectorId,
     /// A login's family of refresh tokens; its sockets close with it.

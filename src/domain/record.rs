@@ -19,7 +19,7 @@ pub struct Entry {
     pub events: Vec<RecordEvent>,
     /// The join also makes the customer's row, unless it is there.
     pub new_customer: bool,
-    /// A single-use link this join uses up.
+    /// The link this join takes a use of, when its uses are counted.
     pub used_link: Option<LinkId>,
     /// What webhooks are to be told of it; empty for companies without any.
     pub told: Vec<Told>,

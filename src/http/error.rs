@@ -67,6 +67,8 @@ pub enum ApiError {
     Answered { status: u16, body: Vec<u8> },
     /// 422: faults of body fields.
     Invalid(FieldErrors),
+    /// 422: faults of some items of a list in the body, each named by its place, from 0.
+    InvalidItems { field: &'static str, items: Vec<(usize, FieldErrors)> },
     /// 422: the state of things does not allow it; `code` is for programs, `detail` for people.
     Rejected { code: &'static str, detail: Text },
     /// 429, with the seconds until the next try.
@@ -104,7 +106,7 @@ impl ApiError {
     }
 
     /// 422 for one field.
-    pub fn field(field: &'static str, fault: &'static str) -> Self {
+    pub fn field(field: &'static str, fault: impl Into<Text>) -> Self {
         ApiError::Invalid(FieldErrors::of(field, fault))
     }
 
@@ -119,7 +121,9 @@ impl ApiError {
             ApiError::Timeout => StatusCode::REQUEST_TIMEOUT,
             ApiError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::Answered { status, .. } => StatusCode::from_u16(*status).unwrap_or(StatusCode::OK),
-            ApiError::Invalid(_) | ApiError::Rejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            ApiError::Invalid(_) | ApiError::InvalidItems { .. } | ApiError::Rejected { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
@@ -193,6 +197,14 @@ pub struct ErrorDetail {
     pub request_id: Option<String>,
 }
 
+/// What is wrong with one item of a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct ItemErrors {
+    /// Its place in the list, from 0.
+    pub index: usize,
+    pub errors: FieldErrors,
+}
+
 /// The envelope: `{"errors": ...}`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Errors<T> {
@@ -231,6 +243,10 @@ impl IntoResponse for ApiError {
                 (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
             }
             ApiError::Invalid(errors) => (status, Json(Errors { errors })).into_response(),
+            ApiError::InvalidItems { field, items } => {
+                let items = items.into_iter().map(|(index, errors)| ItemErrors { index, errors }).collect::<Vec<_>>();
+                (status, Json(Errors { errors: BTreeMap::from([(field, items)]) })).into_response()
+            }
             ApiError::Rejected { code, detail } => {
                 (status, Json(detail_body(detail, Some(code), None))).into_response()
             }

@@ -134,8 +134,13 @@ mod tests {
             used_at: None,
             inserted_at: Timestamp::default(),
             single_use: false,
+            max_uses: None,
+            use_count: 0,
             priority: 0,
             required_skills: Vec::new(),
+            customer_id: None,
+            tag_ids: Vec::new(),
+            custom_fields: Default::default(),
             call_id: None,
         }
     }

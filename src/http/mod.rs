@@ -72,13 +72,21 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::webhooks::routes())
         .merge(routes::webhook_deliveries::routes())
         .nest("/api/v1/access-links", routes::access_links::routes().into())
+        .merge(routes::customers::routes())
+        .merge(routes::access_links::routes())
+        .merge(routes::tags::routes())
+        .merge(routes::call_tags::routes())
+        .nest("/api/v1/users", routes::users::routes().into())
+        .nest("/api/v1/departments", routes::departments::routes().into())
         .nest("/api/v1/calls", routes::calls::routes().into())
         .route_layer(from_fn_with_state(state.clone(), idempotency::read_key));
     let auth = OpenApiRouter::new()
         .nest("/api/auth", routes::auth::routes().into())
         .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_auth));
     let public = OpenApiRouter::new()
-        .nest("/api/v1/call", routes::public_call::routes().merge(routes::call_status::routes()).into())
+        .merge(routes::public_call::routes())
+        .merge(routes::call_status::routes())
+        .merge(routes::turn::routes())
         .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_public));
     OpenApiRouter::with_openapi(openapi::skeleton()).merge(staff).merge(auth).merge(public)
 }

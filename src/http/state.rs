@@ -13,7 +13,7 @@ use super::rate_limit::RateLimits;
 use crate::actors::handle::Queues;
 use crate::actors::webhooks::Webhooks;
 use crate::auth::{Passwords, Seal, Tokens};
-use crate::config::Config;
+use crate::config::{Config, Turn};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
 use crate::live::hub::Hub;
@@ -37,6 +37,8 @@ pub struct AppState {
     pub lookups: Lookups,
     pub readiness: Readiness,
     pub public_url: PublicUrl,
+    /// Servers for the media of calls.
+    pub turn: Arc<Turn>,
     /// What `/metrics` renders; without one it is empty.
     pub metrics: Option<PrometheusHandle>,
     /// Web origins that may call from a browser, besides our own.
@@ -68,6 +70,9 @@ impl AppState {
             .iter()
             .map(|origin| HeaderValue::from_str(origin.trim()).map_err(|_| format!("{origin:?} is no web origin")))
             .collect::<Result<Vec<_>, _>>()?;
+        if config.turn.turn_urls.iter().any(|url| !url.trim().is_empty()) && config.turn.turn_secret.is_none() {
+            return Err("TURN servers need their secret: set --turn-secret, or leave --turn-urls empty".to_owned());
+        }
         Ok(Self {
             store,
             queues,
@@ -82,6 +87,7 @@ impl AppState {
             ids,
             readiness,
             public_url: PublicUrl::new(config.server.public_url.as_deref())?,
+            turn: Arc::new(config.turn.clone()),
             metrics,
             origins: origins.into(),
             body_bytes_max: config.server.body_bytes_max,

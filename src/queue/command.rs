@@ -16,8 +16,8 @@ pub struct NewCall {
     /// From a committed block: never used before.
     pub number: i64,
     pub link_id: Option<LinkId>,
-    /// A single-use link is used up by this join.
-    pub single_use: bool,
+    /// Of a link that may not be used for ever: this join takes one of its uses.
+    pub link_uses: Option<LinkUses>,
     pub caller: Arc<Caller>,
     pub priority: u8,
     /// When the appointment he joins with is or was due.
@@ -25,6 +25,14 @@ pub struct NewCall {
     pub requirements: Requirements,
     /// Hash of the key that makes joining again the same call.
     pub join_key: Option<Arc<str>>,
+}
+
+/// How often a link may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkUses {
+    pub max: u32,
+    /// Uses known to whoever asks; it may be some seconds old, the queue knows the latest ones itself.
+    pub used: u32,
 }
 
 /// Who ends a call by his own wish.

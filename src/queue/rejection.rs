@@ -11,6 +11,8 @@ pub enum Rejection {
     DepartmentInactive,
     #[error("This link was cancelled.")]
     LinkCancelled,
+    #[error("This link was used up.")]
+    LinkUsed,
     #[error("This call was taken by another agent.")]
     AlreadyTaken,
     #[error("This offer has expired or was withdrawn. Wait for the next one.")]
@@ -54,6 +56,7 @@ impl Rejection {
             Rejection::QueueFull => "queue_full",
             Rejection::DepartmentInactive => "department_inactive",
             Rejection::LinkCancelled => "link_cancelled",
+            Rejection::LinkUsed => "link_used",
             Rejection::AlreadyTaken => "already_taken",
             Rejection::OfferExpired => "offer_expired",
             Rejection::NotYourCall => "not_your_call",

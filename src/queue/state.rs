@@ -217,11 +217,11 @@ impl Call {
     }
 }
 
-/// Remembers the last things for [`RECENT_SECONDS`], at most [`RECENT_MAX`].
+/// Remembers the last things for [`RECENT_SECONDS`] since each was noted last, at most [`RECENT_MAX`].
 #[derive(Clone, Debug)]
 pub(super) struct Recent<K, V> {
     order: VecDeque<(Timestamp, K)>,
-    values: HashMap<K, V>,
+    values: HashMap<K, (Timestamp, V)>,
 }
 
 impl<K: Clone + Eq + std::hash::Hash, V> Recent<K, V> {
@@ -230,14 +230,13 @@ impl<K: Clone + Eq + std::hash::Hash, V> Recent<K, V> {
     }
 
     pub fn note(&mut self, now: Timestamp, key: K, value: V) {
-        if self.values.insert(key.clone(), value).is_none() {
-            self.order.push_back((now, key));
-        }
+        self.values.insert(key.clone(), (now, value));
+        self.order.push_back((now, key));
         self.forget(now);
     }
 
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.values.get(key)
+        self.values.get(key).map(|(_, value)| value)
     }
 
     fn forget(&mut self, now: Timestamp) {
@@ -245,7 +244,9 @@ impl<K: Clone + Eq + std::hash::Hash, V> Recent<K, V> {
             if self.order.len() <= RECENT_MAX && at.plus_seconds(RECENT_SECONDS) > now {
                 break;
             }
-            if let Some((_, key)) = self.order.pop_front() {
+            let Some((at, key)) = self.order.pop_front() else { break };
+            // Noted again since: that note is further back in the order.
+            if self.values.get(&key).is_some_and(|(noted, _)| *noted == at) {
                 self.values.remove(&key);
             }
         }
@@ -281,6 +282,8 @@ pub struct Queue {
     pub(super) moved: Recent<CallId, (DepartmentId, i64)>,
     /// The keys they were joined with.
     pub(super) moved_keys: Recent<(LinkId, Arc<str>), CallId>,
+    /// How often links with a bound were used when they were used last, joins counted that nobody can have read yet.
+    pub(super) used_links: Recent<LinkId, u32>,
     pub(super) outcomes: Recent<GrantId, (UserId, OfferOutcome, Option<WithdrawReason>)>,
     pub(super) demand_version: u64,
     pub(super) grants_seen: u64,
@@ -312,6 +315,7 @@ impl Queue {
             cancelled_links: Recent::new(),
             moved: Recent::new(),
             moved_keys: Recent::new(),
+            used_links: Recent::new(),
             outcomes: Recent::new(),
             demand_version: 0,
             grants_seen: 0,

@@ -42,6 +42,7 @@ impl Queue {
         if new.link_id.is_some_and(|link| self.cancelled_links.get(&link).is_some()) {
             return Err(Rejection::LinkCancelled);
         }
+        let used_link = self.take_use(&new)?;
         let size_max = self.settings.max_queue_size.unwrap_or(QUEUE_SIZE_MAX);
         if self.line.len() >= size_max {
             return Err(Rejection::QueueFull);
@@ -94,10 +95,22 @@ impl Queue {
         }
         self.record(call.clone(), vec![event], Settled::Joined(call.clone()), |entry| {
             entry.new_customer = true;
-            entry.used_link = if new.single_use { new.link_id } else { None };
+            entry.used_link = used_link.map(|(link, _)| link);
         });
+        if let Some((link, used)) = used_link {
+            self.used_links.note(self.now, link, used);
+        }
         let estimate = self.estimate_at(position.unwrap_or(1));
         Ok(Reply::Joined { call, position, queue_size: self.line.len(), estimate, resumed: false })
+    }
+
+    /// The link a join uses and how often it is used then, if it may not be used for ever. All joins through a link come
+    /// to one queue, so nobody else counts at the same time; what was read from the record lacks the uses of the last
+    /// moments, which are remembered here.
+    fn take_use(&self, new: &NewCall) -> Result<Option<(LinkId, u32)>, Rejection> {
+        let (Some(link), Some(uses)) = (new.link_id, new.link_uses) else { return Ok(None) };
+        let used = self.used_links.get(&link).map_or(uses.used, |lately| uses.used.max(*lately));
+        if used < uses.max { Ok(Some((link, used + 1))) } else { Err(Rejection::LinkUsed) }
     }
 
     fn joined_again(&mut self, id: CallId) -> Reply {

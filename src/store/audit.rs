@@ -74,7 +74,9 @@ struct Row {
 /// One page of the trail, the newest first.
 pub async fn list(store: &Store, tenant: TenantId, filter: &AuditFilter, page: Page) -> Result<Paged<AuditEntry>> {
     let narrow = |query: &mut QueryBuilder<Postgres>| {
-        query.push(" FROM audit a LEFT JOIN users u ON u.tenant_id = a.tenant_id AND u.id = a.user_id WHERE a.tenant_id = ");
+        query.push(
+            " FROM audit a LEFT JOIN users u ON u.tenant_id = a.tenant_id AND u.id = a.user_id WHERE a.tenant_id = ",
+        );
         query.push_bind(tenant.0);
         if let Some(user) = filter.user_id {
             query.push(" AND a.user_id = ").push_bind(user.0);

@@ -1,15 +1,20 @@
-//! Owns the rows of access links. Using one up is part of the record (`record`), never done here.
+//! Owns the rows of access links. Taking one of a link's uses is part of the record (`record`), never done here; giving
+//! its calls what it has for them is the database's own doing (migration 0008).
+
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::types::Json;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::push_page;
-use super::{Page, Paged, Result, Sort, Store, Transaction};
-use crate::domain::call::{PRIORITY_MAX, words};
+use super::page::{contains_pattern, push_page};
+use super::{Page, Paged, Result, Sort, Store, Work};
+use crate::domain::call::PRIORITY_MAX;
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{CallId, DepartmentId, LinkId, TenantId};
+use crate::domain::ids::{CallId, CustomerId, DepartmentId, LinkId, TagId, TenantId};
+use crate::domain::words::words;
 
 words! {
     /// Voki's link statuses, derived from the row and the time.
@@ -21,24 +26,41 @@ words! {
     }
 }
 
+/// What a company wants to keep of a visit: names and short texts of its own choosing.
+pub type CustomFields = BTreeMap<String, String>;
+
 /// An access link: serialises as Voki's object (less `url`, which only the route knows) and ours after it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Link {
     pub id: LinkId,
     pub token: String,
     pub status: LinkStatus,
     pub department_id: DepartmentId,
     pub department_name: String,
+    /// The link's own, else that of its customer; so are address and telephone.
     pub customer_name: Option<String>,
     pub customer_email: Option<String>,
     pub customer_phone: Option<String>,
+    /// Without one the link never expires.
     pub expires_at: Option<Timestamp>,
+    /// When the last use was taken that the link allows.
     pub used_at: Option<Timestamp>,
     pub inserted_at: Timestamp,
+    /// Whether it may be used once: then whoever comes again comes back to his call.
     pub single_use: bool,
+    /// How many calls may be joined through it in all; null: any number.
+    pub max_uses: Option<u32>,
+    /// How many calls were joined through it. Counted only where `max_uses` bounds it.
+    pub use_count: u32,
     /// 0 to 10; calls through this link get it.
     pub priority: u8,
     pub required_skills: Vec<String>,
+    /// Who joins through it, whatever contacts he types.
+    pub customer_id: Option<CustomerId>,
+    /// Calls through this link get these tags.
+    pub tag_ids: Vec<TagId>,
+    /// Calls through this link keep these.
+    pub custom_fields: CustomFields,
     /// The call that used a single-use link up.
     pub call_id: Option<CallId>,
 }
@@ -49,13 +71,38 @@ pub struct NewLink {
     pub id: LinkId,
     pub token: String,
     pub department_id: DepartmentId,
+    pub customer_id: Option<CustomerId>,
     pub customer_name: Option<String>,
     pub customer_email: Option<String>,
     pub customer_phone: Option<String>,
     pub expires_at: Option<Timestamp>,
-    pub single_use: bool,
+    /// At least 1; one use makes it a single-use link.
+    pub max_uses: Option<u32>,
     pub priority: u8,
     pub required_skills: Vec<String>,
+    pub tag_ids: Vec<TagId>,
+    pub custom_fields: CustomFields,
+}
+
+impl NewLink {
+    /// A link for everybody and for ever.
+    pub fn new(id: LinkId, token: String, department_id: DepartmentId) -> Self {
+        Self {
+            id,
+            token,
+            department_id,
+            customer_id: None,
+            customer_name: None,
+            customer_email: None,
+            customer_phone: None,
+            expires_at: None,
+            max_uses: None,
+            priority: 0,
+            required_skills: Vec::new(),
+            tag_ids: Vec::new(),
+            custom_fields: CustomFields::new(),
+        }
+    }
 }
 
 /// Which links a list shows.
@@ -63,6 +110,8 @@ pub struct NewLink {
 pub struct LinkFilter {
     pub status: Option<LinkStatus>,
     pub department_id: Option<DepartmentId>,
+    /// Part of the customer's name or address.
+    pub search: Option<String>,
 }
 
 words! {
@@ -73,6 +122,7 @@ words! {
         InsertedAt = "inserted_at",
         ExpiresAt = "expires_at",
         CustomerName = "customer_name",
+        UsedAt = "used_at",
     }
 }
 
@@ -83,15 +133,19 @@ struct LinkRow {
     token: String,
     department_id: Uuid,
     department_name: String,
+    customer_id: Option<Uuid>,
     customer_name: Option<String>,
     customer_email: Option<String>,
     customer_phone: Option<String>,
     expires_at: Option<DateTime<Utc>>,
     used_at: Option<DateTime<Utc>>,
     cancelled_at: Option<DateTime<Utc>>,
-    single_use: bool,
+    max_uses: Option<i32>,
+    use_count: i32,
     priority: i16,
     required_skills: Vec<String>,
+    tag_ids: Vec<Uuid>,
+    custom_fields: Option<Json<CustomFields>>,
     call_id: Option<Uuid>,
     inserted_at: DateTime<Utc>,
 }
@@ -114,16 +168,22 @@ impl LinkRow {
             status,
             department_id: DepartmentId(self.department_id),
             department_name: self.department_name,
+            customer_id: self.customer_id.map(CustomerId),
             customer_name: self.customer_name,
             customer_email: self.customer_email,
             customer_phone: self.customer_phone,
             expires_at,
             used_at: self.used_at.map(Timestamp::from),
             inserted_at: self.inserted_at.into(),
-            single_use: self.single_use,
+            single_use: self.max_uses == Some(1),
+            // The table holds neither below zero.
+            max_uses: self.max_uses.map(i32::unsigned_abs),
+            use_count: self.use_count.unsigned_abs(),
             // The table holds 0 to 10 only.
             priority: self.priority.unsigned_abs().min(u16::from(PRIORITY_MAX)) as u8,
             required_skills: self.required_skills,
+            tag_ids: self.tag_ids.into_iter().map(TagId).collect(),
+            custom_fields: self.custom_fields.map(|Json(fields)| fields).unwrap_or_default(),
             call_id: self.call_id.map(CallId),
         }
     }
@@ -138,121 +198,212 @@ pub async fn list(
     page: Page,
     now: Timestamp,
 ) -> Result<Paged<Link>> {
-    let narrow = |query: &mut QueryBuilder<Postgres>| {
-        query.push(
-            " FROM access_links l JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id \
-             WHERE l.tenant_id = ",
-        );
-        query.push_bind(tenant.0);
-        if let Some(department) = filter.department_id {
-            query.push(" AND l.department_id = ").push_bind(department.0);
-        }
-        // The same order of precedence as `LinkRow::at`.
-        match filter.status {
-            None => {}
-            Some(LinkStatus::Cancelled) => {
-                query.push(" AND l.cancelled_at IS NOT NULL");
-            }
-            Some(LinkStatus::Used) => {
-                query.push(" AND l.cancelled_at IS NULL AND l.used_at IS NOT NULL");
-            }
-            Some(LinkStatus::Expired) => {
-                query.push(" AND l.cancelled_at IS NULL AND l.used_at IS NULL AND l.expires_at <= ");
-                query.push_bind(now.to_utc());
-            }
-            Some(LinkStatus::Active) => {
-                query.push(
-                    " AND l.cancelled_at IS NULL AND l.used_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > ",
-                );
-                query.push_bind(now.to_utc()).push(")");
-            }
-        }
-    };
     let order = match sort.field {
         LinkSort::InsertedAt => "l.inserted_at",
         LinkSort::ExpiresAt => "l.expires_at",
-        LinkSort::CustomerName => "lower(l.customer_name)",
+        LinkSort::CustomerName => "lower(COALESCE(l.customer_name, k.name))",
+        LinkSort::UsedAt => "l.used_at",
     };
     let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*)");
-    narrow(&mut count);
+    narrow(&mut count, tenant, filter, now);
     let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
     let mut query = QueryBuilder::new(
-        "SELECT l.id, l.token, l.department_id, d.name AS department_name, l.customer_name, l.customer_email, \
-         l.customer_phone, l.expires_at, l.used_at, l.cancelled_at, l.single_use, l.priority, l.required_skills, \
-         l.call_id, l.inserted_at",
+        "SELECT l.id, l.token, l.department_id, d.name AS department_name, k.id AS customer_id, \
+         COALESCE(l.customer_name, k.name) AS customer_name, COALESCE(l.customer_email, k.email) AS customer_email, \
+         COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at, l.cancelled_at, l.max_uses, \
+         l.use_count, l.priority, l.required_skills, l.tag_ids, l.custom_fields, l.call_id, l.inserted_at",
     );
-    narrow(&mut query);
+    narrow(&mut query, tenant, filter, now);
     push_page(&mut query, order, sort.order, "l.id", page);
     let rows: Vec<LinkRow> = query.build_query_as().fetch_all(&mut *tx).await?;
     Ok(Paged { items: rows.into_iter().map(|row| row.at(now)).collect(), page, total_count })
 }
 
+fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &LinkFilter, now: Timestamp) {
+    query.push(
+        " FROM access_links l JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id \
+         LEFT JOIN customers k ON k.tenant_id = l.tenant_id AND k.id = l.customer_id WHERE l.tenant_id = ",
+    );
+    query.push_bind(tenant.0);
+    if let Some(department) = filter.department_id {
+        query.push(" AND l.department_id = ").push_bind(department.0);
+    }
+    if let Some(search) = &filter.search {
+        let pattern = contains_pattern(search);
+        query.push(" AND (COALESCE(l.customer_name, k.name) ILIKE ").push_bind(pattern.clone());
+        query.push(" OR COALESCE(l.customer_email, k.email) ILIKE ").push_bind(pattern).push(")");
+    }
+    // The same order of precedence as `LinkRow::at`.
+    match filter.status {
+        None => {}
+        Some(LinkStatus::Cancelled) => {
+            query.push(" AND l.cancelled_at IS NOT NULL");
+        }
+        Some(LinkStatus::Used) => {
+            query.push(" AND l.cancelled_at IS NULL AND l.used_at IS NOT NULL");
+        }
+        Some(LinkStatus::Expired) => {
+            query.push(" AND l.cancelled_at IS NULL AND l.used_at IS NULL AND l.expires_at <= ");
+            query.push_bind(now.to_utc());
+        }
+        Some(LinkStatus::Active) => {
+            query
+                .push(" AND l.cancelled_at IS NULL AND l.used_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > ");
+            query.push_bind(now.to_utc()).push(")");
+        }
+    }
+}
+
 /// The link with this id.
 pub async fn find(store: &Store, tenant: TenantId, link: LinkId, now: Timestamp) -> Result<Option<Link>> {
     let mut tx = store.tenant_tx(tenant).await?;
-    read(&mut tx, tenant, link, now).await
+    Ok(read(&mut tx, tenant, Wanted::Ids(&[link.0]), now).await?.pop())
 }
 
-async fn read(tx: &mut Transaction, tenant: TenantId, link: LinkId, now: Timestamp) -> Result<Option<Link>> {
-    let row = sqlx::query_as!(
+/// Which links to read.
+enum Wanted<'a> {
+    Ids(&'a [Uuid]),
+    Token(&'a str),
+}
+
+async fn read(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    wanted: Wanted<'_>,
+    now: Timestamp,
+) -> Result<Vec<Link>> {
+    let (ids, token) = match wanted {
+        Wanted::Ids(ids) => (Some(ids), None),
+        Wanted::Token(token) => (None, Some(token)),
+    };
+    let rows = sqlx::query_as!(
         LinkRow,
-        "SELECT l.id, l.token, l.department_id, d.name AS department_name, l.customer_name, l.customer_email,
-                l.customer_phone, l.expires_at, l.used_at, l.cancelled_at, l.single_use, l.priority, l.required_skills,
-                l.call_id, l.inserted_at
-         FROM access_links l JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id
-         WHERE l.tenant_id = $1 AND l.id = $2",
+        r#"SELECT l.id, l.token, l.department_id, d.name AS department_name, k.id AS "customer_id?",
+                  COALESCE(l.customer_name, k.name) AS customer_name, COALESCE(l.customer_email, k.email) AS customer_email,
+                  COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at, l.cancelled_at, l.max_uses,
+                  l.use_count, l.priority, l.required_skills, l.tag_ids,
+                  l.custom_fields AS "custom_fields: Json<CustomFields>", l.call_id, l.inserted_at
+           FROM access_links l
+           JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id
+           LEFT JOIN customers k ON k.tenant_id = l.tenant_id AND k.id = l.customer_id
+           WHERE l.tenant_id = $1
+             AND l.id = ANY (COALESCE($2, ARRAY(SELECT id FROM access_links WHERE tenant_id = $1 AND token = $3)))"#,
         tenant.0,
-        link.0
+        ids as _,
+        token
     )
-    .fetch_optional(&mut **tx)
+    .fetch_all(connection)
     .await?;
-    Ok(row.map(|row| row.at(now)))
+    Ok(rows.into_iter().map(|row| row.at(now)).collect())
 }
 
-/// Makes a link; `None` when there is no such department. A token that is taken is a `Conflict` of
-/// `access_links_token_key`.
-pub async fn create(store: &Store, tenant: TenantId, new: NewLink, now: Timestamp) -> Result<Option<Link>> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    sqlx::query!(
-        "INSERT INTO access_links (tenant_id, id, token, department_id, customer_name, customer_email, customer_phone,
-                                   expires_at, single_use, priority, required_skills, inserted_at)
-         SELECT tenant_id, $3, $4, id, $5, $6, $7, $8, $9, $10, $11, $12 FROM departments WHERE tenant_id = $1 AND id = $2",
+/// Which of the things that new links name are not there: the place of the link among `new`, and the field. What is there
+/// stays until the work is over.
+pub async fn missing(work: &mut Work, new: &[NewLink]) -> Result<Vec<(usize, &'static str)>> {
+    let tenant = work.tenant;
+    let wanted = |of: fn(&NewLink) -> Vec<Uuid>| -> Vec<Uuid> {
+        let mut ids: Vec<Uuid> = new.iter().flat_map(of).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    };
+    // Each in the order of its ids, so that nobody waits in a circle.
+    let departments = sqlx::query_scalar!(
+        "SELECT id FROM departments WHERE tenant_id = $1 AND id = ANY ($2) ORDER BY id FOR KEY SHARE",
         tenant.0,
-        new.department_id.0,
-        new.id.0,
-        new.token,
-        new.customer_name,
-        new.customer_email,
-        new.customer_phone,
-        new.expires_at.map(Timestamp::to_utc),
-        new.single_use,
-        i16::from(new.priority),
-        &new.required_skills,
-        now.to_utc()
+        &wanted(|link| vec![link.department_id.0])
     )
-    .execute(&mut *tx)
+    .fetch_all(work.tx())
     .await?;
-    let link = read(&mut tx, tenant, new.id, now).await?;
-    tx.commit().await?;
-    Ok(link)
+    // Nobody merges them meanwhile: a merge moves the links it finds.
+    let customers = sqlx::query_scalar!(
+        "SELECT id FROM customers WHERE tenant_id = $1 AND id = ANY ($2) ORDER BY id FOR SHARE",
+        tenant.0,
+        &wanted(|link| link.customer_id.iter().map(|id| id.0).collect())
+    )
+    .fetch_all(work.tx())
+    .await?;
+    let tags = sqlx::query_scalar!(
+        "SELECT id FROM tags WHERE tenant_id = $1 AND id = ANY ($2) ORDER BY id FOR KEY SHARE",
+        tenant.0,
+        &wanted(|link| link.tag_ids.iter().map(|id| id.0).collect())
+    )
+    .fetch_all(work.tx())
+    .await?;
+    let mut missing = Vec::new();
+    for (place, link) in new.iter().enumerate() {
+        if departments.binary_search(&link.department_id.0).is_err() {
+            missing.push((place, "department_id"));
+        }
+        if link.customer_id.is_some_and(|id| customers.binary_search(&id.0).is_err()) {
+            missing.push((place, "customer_id"));
+        }
+        if link.tag_ids.iter().any(|id| tags.binary_search(&id.0).is_err()) {
+            missing.push((place, "tag_ids"));
+        }
+    }
+    Ok(missing)
+}
+
+/// Makes links, in the order given; what they name must be there ([`missing`]). A customer who was merged is replaced by
+/// his survivor. A token that is taken is a `Conflict` of `access_links_token_key`.
+pub async fn create(work: &mut Work, new: &[NewLink]) -> Result<Vec<Link>> {
+    let (tenant, now) = (work.tenant, work.now);
+    let ids: Vec<Uuid> = new.iter().map(|link| link.id.0).collect();
+    let column = |of: fn(&NewLink) -> Option<&str>| -> Vec<Option<&str>> { new.iter().map(of).collect() };
+    let tag_ids = |link: &NewLink| Json(link.tag_ids.iter().map(|id| id.0).collect::<Vec<_>>());
+    sqlx::query!(
+        "INSERT INTO access_links (tenant_id, id, token, department_id, customer_id, customer_name, customer_email,
+                                   customer_phone, expires_at, max_uses, priority, required_skills, tag_ids, custom_fields,
+                                   inserted_at)
+         SELECT $1, n.id, n.token, n.department_id, COALESCE(k.merged_into, k.id), n.customer_name, n.customer_email,
+                n.customer_phone, n.expires_at, n.max_uses, n.priority,
+                ARRAY(SELECT jsonb_array_elements_text(n.required_skills)),
+                ARRAY(SELECT jsonb_array_elements_text(n.tag_ids)::uuid), n.custom_fields, $2
+         FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[], $10::timestamptz[],
+                     $11::integer[], $12::smallint[], $13::jsonb[], $14::jsonb[], $15::jsonb[])
+             AS n (id, token, department_id, customer_id, customer_name, customer_email, customer_phone, expires_at,
+                   max_uses, priority, required_skills, tag_ids, custom_fields)
+         LEFT JOIN customers k ON k.tenant_id = $1 AND k.id = n.customer_id",
+        tenant.0,
+        now.to_utc(),
+        &ids,
+        &new.iter().map(|link| link.token.clone()).collect::<Vec<_>>(),
+        &new.iter().map(|link| link.department_id.0).collect::<Vec<_>>(),
+        &new.iter().map(|link| link.customer_id.map(|id| id.0)).collect::<Vec<_>>() as _,
+        &column(|link| link.customer_name.as_deref()) as _,
+        &column(|link| link.customer_email.as_deref()) as _,
+        &column(|link| link.customer_phone.as_deref()) as _,
+        &new.iter().map(|link| link.expires_at.map(Timestamp::to_utc)).collect::<Vec<_>>() as _,
+        &new.iter().map(|link| link.max_uses.map(|uses| i32::try_from(uses).unwrap_or(i32::MAX))).collect::<Vec<_>>()
+            as _,
+        &new.iter().map(|link| i16::from(link.priority)).collect::<Vec<_>>(),
+        &new.iter().map(|link| Json(&link.required_skills)).collect::<Vec<_>>() as _,
+        &new.iter().map(tag_ids).collect::<Vec<_>>() as _,
+        &new.iter().map(|link| (!link.custom_fields.is_empty()).then_some(Json(&link.custom_fields))).collect::<Vec<_>>()
+            as _,
+    )
+    .execute(work.tx())
+    .await?;
+    let read = read(work.tx(), tenant, Wanted::Ids(&ids), now).await?;
+    let mut by_id: HashMap<LinkId, Link> = read.into_iter().map(|link| (link.id, link)).collect();
+    Ok(new.iter().filter_map(|link| by_id.remove(&link.id)).collect())
 }
 
 /// Cancels a link unless it was used up; the link as it is then, `None` when there is none.
-pub async fn cancel(store: &Store, tenant: TenantId, link: LinkId, now: Timestamp) -> Result<Option<Link>> {
-    let mut tx = store.tenant_tx(tenant).await?;
+pub async fn cancel(work: &mut Work, link: LinkId) -> Result<Option<Link>> {
+    let (tenant, now) = (work.tenant, work.now);
     sqlx::query!(
-        "UPDATE access_links SET cancelled_at = COALESCE(cancelled_at, $3)
-         WHERE tenant_id = $1 AND id = $2 AND used_at IS NULL",
+        "UPDATE access_links SET cancelled_at = $3
+         WHERE tenant_id = $1 AND id = $2 AND used_at IS NULL AND cancelled_at IS NULL",
         tenant.0,
         link.0,
         now.to_utc()
     )
-    .execute(&mut *tx)
+    .execute(work.tx())
     .await?;
-    let link = read(&mut tx, tenant, link, now).await?;
-    tx.commit().await?;
-    Ok(link)
+    Ok(read(work.tx(), tenant, Wanted::Ids(&[link.0]), now).await?.pop())
 }
 
 /// The link with this token, whoever's it is: the one way from a token to its tenant.
@@ -260,17 +411,5 @@ pub async fn by_token(store: &Store, token: &str, now: Timestamp) -> Result<Opti
     let tenant = sqlx::query_scalar!("SELECT vez_tenant_of_link($1)", token).fetch_one(store.app()).await?;
     let Some(tenant) = tenant.map(TenantId) else { return Ok(None) };
     let mut tx = store.tenant_tx(tenant).await?;
-    let row = sqlx::query_as!(
-        LinkRow,
-        "SELECT l.id, l.token, l.department_id, d.name AS department_name, l.customer_name, l.customer_email,
-                l.customer_phone, l.expires_at, l.used_at, l.cancelled_at, l.single_use, l.priority, l.required_skills,
-                l.call_id, l.inserted_at
-         FROM access_links l JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id
-         WHERE l.tenant_id = $1 AND l.token = $2",
-        tenant.0,
-        token
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    Ok(row.map(|row| (tenant, row.at(now))))
+    Ok(read(&mut tx, tenant, Wanted::Token(token), now).await?.pop().map(|link| (tenant, link)))
 }

@@ -20,8 +20,11 @@
 
 pub mod audit;
 mod bells;
+pub mod call_tags;
 pub mod calls;
 mod connect;
+pub mod customer_erasure;
+pub mod customer_merges;
 pub mod customers;
 mod department_removal;
 pub mod departments;
@@ -46,7 +49,9 @@ pub mod restore;
 mod restore_rows;
 pub mod sectors;
 pub mod sessions;
+pub mod tags;
 pub mod tenants;
+mod turns;
 pub mod users;
 pub mod webhooks;
 mod work;

@@ -99,8 +99,16 @@ written_customers AS (
     RETURNING tenant_id, id
 ),
 used_links AS (
-    UPDATE access_links AS link SET used_at = used.at, call_id = used.call_id
-    FROM unnest($67::uuid[], $68::uuid[], $69::timestamptz[], $70::uuid[]) AS used (tenant_id, id, at, call_id)
+    -- A batch may hold several joins through one link. The queue has seen to it that there are not too many.
+    UPDATE access_links AS link SET
+        use_count = link.use_count + used.uses,
+        used_at = CASE WHEN link.use_count + used.uses >= link.max_uses THEN used.at END,
+        call_id = CASE WHEN link.max_uses = 1 THEN used.call_id END
+    FROM (
+        SELECT tenant_id, id, count(*)::integer AS uses, max(at) AS at, (array_agg(call_id))[1] AS call_id
+        FROM unnest($67::uuid[], $68::uuid[], $69::timestamptz[], $70::uuid[]) AS u (tenant_id, id, at, call_id)
+        GROUP BY tenant_id, id
+    ) AS used
     WHERE link.tenant_id = used.tenant_id AND link.id = used.id AND link.used_at IS NULL
 ),
 -- Whoever acted on what was not his is named in the trail of what staff did, too. The edge knows the request; the record

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use vez::domain::call::{CallSnapshot, Caller, Phase, Requirements};
 use vez::domain::ids::{CallId, CustomerId, DepartmentId, DeviceId, GrantId, LinkId, PickId, UserId};
+use vez::queue::command::LinkUses;
 use vez::queue::{Command, NewCall, Reply};
 use vez::roster::effect::Said;
 use vez::roster::state::Profile;
@@ -300,7 +301,7 @@ impl World {
             id: self.dice.id(),
             number: this.next_number,
             link_id: Some(link),
-            single_use: self.dice.chance(100),
+            link_uses: self.dice.chance(100).then_some(LinkUses { max: 1_000, used: 0 }),
             caller: Arc::new(Caller {
                 customer_id: self.dice.id::<CustomerId>(),
                 name: Arc::from("c"),

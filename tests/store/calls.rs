@@ -115,18 +115,16 @@ async fn joining_again_finds_the_call_while_it_is_open_and_for_a_day() {
     let world = World::new(&store, "a").await;
     let mut writer = writer(&store, &options).await;
     let new = NewLink {
-        id: world.ids.next(world.now),
-        token: "abc123def456".into(),
-        department_id: world.department,
         customer_name: Some("Carlos".into()),
-        customer_email: None,
-        customer_phone: None,
         expires_at: Some(world.now.plus_seconds(3600)),
-        single_use: true,
+        max_uses: Some(1),
         priority: 4,
         required_skills: vec!["vip".into()],
+        ..NewLink::new(world.ids.next(world.now), "abc123def456".into(), world.department)
     };
-    let link = links::create(&store, world.tenant, new, world.now).await.unwrap().unwrap();
+    let mut work = store.work(world.tenant, world.now, None).await.unwrap();
+    let link = links::create(&mut work, &[new]).await.unwrap().pop().unwrap();
+    work.commit().await.unwrap();
     assert_eq!(link.status, LinkStatus::Active);
     let call = world.next(&world.call(1), |call| {
         call.link_id = Some(link.id);
@@ -152,10 +150,12 @@ async fn joining_again_finds_the_call_while_it_is_open_and_for_a_day() {
 
     let used = links::find(&store, world.tenant, link.id, world.now).await.unwrap().unwrap();
     assert_eq!((used.status, used.used_at, used.call_id), (LinkStatus::Used, Some(world.now), Some(call.id)));
-    let cancelled = links::cancel(&store, world.tenant, link.id, world.now).await.unwrap().unwrap();
+    let mut work = store.work(world.tenant, world.now, None).await.unwrap();
+    let cancelled = links::cancel(&mut work, link.id).await.unwrap().unwrap();
+    work.commit().await.unwrap();
     assert_eq!(cancelled.status, LinkStatus::Used, "what is used up cannot be cancelled");
     let list = async |status| {
-        let filter = LinkFilter { status: Some(status), department_id: Some(world.department) };
+        let filter = LinkFilter { status: Some(status), department_id: Some(world.department), ..Default::default() };
         let sort = Sort::by(LinkSort::InsertedAt, SortOrder::Desc);
         links::list(&store, world.tenant, &filter, sort, Page::default(), world.now).await.unwrap().total_count
     };

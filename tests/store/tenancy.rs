@@ -3,6 +3,7 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 use vez::store::links::{self, NewLink};
+use vez::store::tags::{self, NewTag};
 use vez::store::{Membership, Store, StoreError, calls, departments, migrate, tenants, users};
 
 use crate::scratch;
@@ -165,19 +166,18 @@ async fn full_world(store: &Store, options: &sqlx::postgres::PgConnectOptions, s
     use std::sync::Arc;
     let world = World::new(store, slug).await;
     let (tenant, now) = (world.tenant, world.now);
+    let mut work = store.work(tenant, now, None).await.unwrap();
+    let tag = NewTag { id: world.ids.next(now), name: "vip".into(), color: "#6b7280".into(), parent_id: None };
+    let tag = tags::create(&mut work, tag).await.unwrap().unwrap();
+    // A call joined through it gets its tag and fields.
     let link = NewLink {
-        id: world.ids.next(now),
-        token: format!("token-{slug}"),
-        department_id: world.department,
-        customer_name: None,
-        customer_email: None,
-        customer_phone: None,
-        expires_at: None,
-        single_use: true,
-        priority: 0,
-        required_skills: Vec::new(),
+        max_uses: Some(1),
+        tag_ids: vec![tag.id],
+        custom_fields: [("order".to_owned(), "7".to_owned())].into(),
+        ..NewLink::new(world.ids.next(now), format!("token-{slug}"), world.department)
     };
-    links::create(store, tenant, link, now).await.unwrap().unwrap();
+    let link = links::create(&mut work, &[link]).await.unwrap().pop().unwrap();
+    work.commit().await.unwrap();
     let session = world.ids.next(now);
     let expires = now.plus_seconds(60);
     vez::store::sessions::create(store, tenant, world.user, session, &format!("hash-{slug}"), expires, now)
@@ -191,7 +191,7 @@ async fn full_world(store: &Store, options: &sqlx::postgres::PgConnectOptions, s
         inserted_at: now,
     };
     assert!(vez::store::notifications::create(store, tenant, world.user, &notice).await.unwrap());
-    let call = world.call(1);
+    let call = world.next(&world.call(1), |call| call.link_id = Some(link.id));
     let mut batch = world.batch_of(&call);
     let part = batch.tenants.get_mut(&tenant).unwrap();
     part.agents.push(Arc::new(world.agent(1)));

@@ -1,9 +1,9 @@
 //! Owns how bodies and query strings are described to integrators: out of the notes their readers take. It reads no request.
 
+use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
 use utoipa::openapi::{ObjectBuilder, RefOr, Required};
-use utoipa::IntoParams;
 
 use super::body::Input;
 use super::fields::Fields;

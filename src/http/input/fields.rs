@@ -43,6 +43,11 @@ impl Fields {
         self.errors.add(field, fault);
     }
 
+    /// Whether nothing was found wrong so far.
+    pub fn faultless(&self) -> bool {
+        self.errors.is_empty()
+    }
+
     /// A text of at most `chars_max` characters, trimmed; absent, null and blank are `None`.
     pub fn text(&mut self, field: &'static str, chars_max: usize) -> Option<String> {
         self.note(field, false, || notes::text(false, chars_max));

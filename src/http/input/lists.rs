@@ -97,6 +97,33 @@ impl Fields {
         present.then(|| ids.into_iter().map(T::from).collect())
     }
 
+    /// As `patch_ids`, and at least one must be there.
+    pub fn required_ids<T: From<Uuid>>(&mut self, field: &'static str, count_max: usize) -> Vec<T> {
+        if let Some(notes) = &mut self.notes {
+            let id = notes::formatted(true, KnownFormat::Uuid).build();
+            notes.add_schema(field, true, notes::filled_list(Schema::Object(id), count_max));
+        }
+        let faults_before = self.errors.clone();
+        let ids = self.patch_ids(field, count_max).unwrap_or_default();
+        if ids.is_empty() && self.errors == faults_before {
+            self.fault(field, "can't be blank");
+        }
+        ids
+    }
+
+    /// As `items`, and at least one must be there.
+    pub fn required_items<T: Input>(&mut self, field: &'static str, count_max: usize) -> Vec<Result<T, FieldErrors>> {
+        if let Some(notes) = &mut self.notes {
+            notes.add_schema(field, true, notes::filled_list(describe::fields_schema::<T>(), count_max));
+        }
+        let faults_before = self.errors.clone();
+        let items = self.items(field, count_max);
+        if items.is_empty() && self.errors == faults_before {
+            self.fault(field, "can't be blank");
+        }
+        items
+    }
+
     /// A list of objects, each read by `T` and with its own faults; absent and null are empty.
     pub fn items<T: Input>(&mut self, field: &'static str, count_max: usize) -> Vec<Result<T, FieldErrors>> {
         if let Some(notes) = &mut self.notes {

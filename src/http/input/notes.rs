@@ -78,6 +78,11 @@ pub fn list(item: Schema, count_max: usize) -> Schema {
     Schema::Array(ArrayBuilder::new().items(RefOr::T(item)).max_items(Some(count_max)).build())
 }
 
+/// A list of at least one and at most `count_max` such things.
+pub fn filled_list(item: Schema, count_max: usize) -> Schema {
+    Schema::Array(ArrayBuilder::new().items(RefOr::T(item)).min_items(Some(1)).max_items(Some(count_max)).build())
+}
+
 /// An object of any texts, at most `count_max` of them.
 pub fn texts(count_max: usize, chars_max: usize) -> ObjectBuilder {
     let value = ObjectBuilder::new().schema_type(Type::String).max_length(Some(chars_max));

@@ -42,11 +42,14 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     }
     let in_path = add_path_parameters(path, operation);
     if method == "post" && operation["responses"].get("201").is_some() {
-        add_parameter(operation, json!({
-            "name": "Idempotency-Key", "in": "header", "required": false,
-            "description": "Makes it safe to ask again: the same key has the same answer for 24 hours.",
-            "schema": { "type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX, "pattern": "^[!-~]+$" }
-        }));
+        add_parameter(
+            operation,
+            json!({
+                "name": "Idempotency-Key", "in": "header", "required": false,
+                "description": "Makes it safe to ask again: the same key has the same answer for 24 hours.",
+                "schema": { "type": "string", "minLength": 1, "maxLength": KEY_CHARS_MAX, "pattern": "^[!-~]+$" }
+            }),
+        );
     }
     let has_body = operation.get("requestBody").is_some();
     let has_parameters = operation["parameters"].as_array().is_some_and(|all| !all.is_empty());
@@ -116,7 +119,10 @@ fn responses() -> Value {
         ("PayloadTooLarge", plain("The body is too large.", "The request body is too large")),
         ("Unprocessable", unprocessable()),
         ("TooManyRequests", limited),
-        ("InternalError", plain("A fault of this server, with the id of the request to name when asking.", INTERNAL_DETAIL)),
+        (
+            "InternalError",
+            plain("A fault of this server, with the id of the request to name when asking.", INTERNAL_DETAIL),
+        ),
         ("Unavailable", away),
     ];
     Value::Object(entries.into_iter().map(|(name, answer)| (name.to_owned(), answer)).collect::<Map<_, _>>())
@@ -149,6 +155,11 @@ fn error_schema() -> Value {
 fn validation_schema() -> Value {
     json!({ "type": "object", "required": ["errors"], "properties": { "errors": {
         "type": "object", "description": "Of each wrong field, what is wrong with it.",
-        "additionalProperties": { "type": "array", "items": { "type": "string" } }
+        "additionalProperties": { "type": "array", "items": { "anyOf": [
+            { "type": "string" },
+            { "type": "object", "description": "Of a list of objects: what is wrong with the one at this place, from 0.",
+              "required": ["index", "errors"],
+              "properties": { "index": { "type": "integer", "minimum": 0 }, "errors": { "type": "object" } } }
+        ]}}
     }}})
 }

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
-use axum::routing::{get, post};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::actors::handle::{CustomerState, Estimate};
 use crate::domain::call::{Phase, Status};
@@ -14,17 +15,17 @@ use crate::domain::ids::{CallId, TenantId};
 use crate::http::caller::MaybeCustomer;
 use crate::http::envelope::Data;
 use crate::http::error::ApiError;
-use crate::http::input::{Body, Fields, Ids, Input, TEXT_CHARS_MAX};
+use crate::http::input::{Body, Fields, Ids, Input, TEXT_CHARS_MAX, described_bodies};
 use crate::http::state::AppState;
 use crate::store::calls::{self, Rated};
 
 /// `/api/v1/call/status/*` and `/api/v1/call/evaluate/*`.
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/status/{call_id}", get(status)).route("/evaluate/{call_id}", post(evaluate))
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(status)).routes(routes!(evaluate))
 }
 
 /// A call as its customer sees it; serialises as the answer of `status`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CallStatus {
     pub call_id: CallId,
     pub protocol: i64,
@@ -37,7 +38,10 @@ pub struct CallStatus {
     /// Seconds; null while there is nothing to base it on.
     pub estimated_wait_time: Option<u64>,
     pub estimated_wait_time_p90: Option<u64>,
+    #[schema(value_type = String)]
     pub department_name: Arc<str>,
+    /// Null until the call is assigned.
+    #[schema(value_type = Option<String>)]
     pub agent_name: Option<Arc<str>>,
 }
 
@@ -78,7 +82,11 @@ pub async fn look(state: &AppState, tenant: TenantId, call_id: CallId) -> Result
     }))
 }
 
-/// `GET /api/v1/call/status/:call_id`. Asking about an open call keeps its customer present for 30 s.
+/// Ask how a call goes
+///
+/// Asking about an open call keeps its customer present for 30 seconds; a socket does so without asking.
+#[utoipa::path(get, path = "/api/v1/call/status/{call_id}", tag = "Public", security(()),
+    responses((status = 200, body = Data<CallStatus>)))]
 async fn status(State(state): State<AppState>, Ids(call_id): Ids<CallId>) -> Result<Data<CallStatus>, ApiError> {
     let tenant = state.lookups.tenant_of_call(&state.store, call_id).await?.ok_or_else(ApiError::not_found)?;
     let seen = look(&state, tenant, call_id).await?.ok_or_else(ApiError::not_found)?;
@@ -106,16 +114,22 @@ impl Input for Evaluation {
     }
 }
 
+described_bodies!(Evaluation);
+
 /// The rating that counts.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Evaluated {
     pub call_id: CallId,
     pub rating: i16,
     pub comment: Option<String>,
 }
 
-/// `POST /api/v1/call/evaluate/:call_id`: once, within 24 h after the end; the same again is fine. With the call's token
-/// the rating counts as verified.
+/// Rate a call
+///
+/// Once, within 24 hours after its end; the same rating again is fine. With the call's `websocket_token` as bearer the
+/// rating counts as verified. Refused with 422 and `not_ended`, `already_rated` or `rating_closed`.
+#[utoipa::path(post, path = "/api/v1/call/evaluate/{call_id}", tag = "Public", security((), ("customer" = [])),
+    request_body = Evaluation, responses((status = 200, body = Data<Evaluated>)))]
 async fn evaluate(
     State(state): State<AppState>,
     MaybeCustomer(customer): MaybeCustomer,

@@ -4,6 +4,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
+use serde::Serialize;
 
 use crate::actors::handle::CallError;
 use crate::domain::call::CallView;
@@ -13,7 +14,9 @@ use crate::http::envelope::{Data, Page};
 use crate::http::error::ApiError;
 use crate::http::input::{Body, DayOrTime, Fields, Ids, Input, NAME_CHARS_MAX, Params};
 use crate::http::state::AppState;
+use crate::store::call_tags;
 use crate::store::calls::{self, Attendant, CallFilter, CallSort};
+use crate::store::links::CustomFields;
 use crate::store::{SortOrder, Store, departments, tenants, users};
 
 /// `/api/v1/calls/*`.
@@ -74,14 +77,25 @@ async fn sees(store: &Store, staff: &Staff, department: DepartmentId, agent: Opt
 }
 
 /// The call, if it exists for this caller.
-async fn visible(store: &Store, staff: &Staff, id: CallId) -> Result<CallView, ApiError> {
+pub(super) async fn visible(store: &Store, staff: &Staff, id: CallId) -> Result<CallView, ApiError> {
     let call = calls::find(store, staff.tenant, id).await?.ok_or_else(ApiError::not_found)?;
     if sees(store, staff, call.department_id, call.user_id).await? { Ok(call) } else { Err(ApiError::not_found()) }
 }
 
+/// A call with what is shown of it alone, not in lists.
+#[derive(Clone, Debug, Serialize)]
+pub struct CallDetails {
+    #[serde(flatten)]
+    pub call: CallView,
+    /// Those of the link it was joined through, as they were then.
+    pub custom_fields: CustomFields,
+}
+
 /// `GET /api/v1/calls/:id`
-async fn show(State(store): State<Store>, staff: Staff, Ids(id): Ids<CallId>) -> Result<Data<CallView>, ApiError> {
-    visible(&store, &staff, id).await.map(Data::new)
+async fn show(State(store): State<Store>, staff: Staff, Ids(id): Ids<CallId>) -> Result<Data<CallDetails>, ApiError> {
+    let call = visible(&store, &staff, id).await?;
+    let custom_fields = call_tags::fields(&store, staff.tenant, id).await?;
+    Ok(Data::new(CallDetails { call, custom_fields }))
 }
 
 /// Body of `POST /calls/:id/assign`; may be absent.

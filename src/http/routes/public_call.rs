@@ -7,19 +7,20 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName};
-use axum::routing::{get, post};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use crate::actors::handle::NewCall;
+use crate::actors::handle::{CallError, LinkUses, NewCall, Rejection};
 use crate::auth::sha256_hex;
 use crate::domain::call::{Caller, Status};
 use crate::domain::ids::{CallId, CustomerId, LinkId, TenantId};
 use crate::http::envelope::Data;
 use crate::http::error::ApiError;
-use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, PHONE_CHARS_MAX, TEXT_CHARS_MAX};
+use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, PHONE_CHARS_MAX, TEXT_CHARS_MAX, described_bodies};
 use crate::http::public_url::BaseUrl;
 use crate::http::routes::call_status::{CallStatus, look};
 use crate::http::state::AppState;
@@ -34,8 +35,8 @@ const JOIN_KEY_CHARS_MAX: usize = 200;
 static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `/api/v1/call/:token/*`.
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/{token}/validate", get(validate)).route("/{token}/join", post(join))
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(validate)).routes(routes!(join))
 }
 
 /// One answer for every link that leads nowhere, so that tokens cannot be sorted into wrong and used ones.
@@ -53,7 +54,7 @@ async fn link_of(state: &AppState, token: &str) -> Result<(TenantId, Arc<Link>),
 }
 
 /// What a customer sees before joining.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ValidLink {
     pub valid: bool,
     pub department_name: String,
@@ -64,9 +65,16 @@ pub struct ValidLink {
     /// Seconds; null while there is nothing to base it on.
     pub estimated_wait_time: Option<u64>,
     pub online_agents: u32,
+    /// Whom the link was made for, to be shown in the form; his contacts are known without being shown.
+    pub customer_name: Option<String>,
 }
 
-/// `GET /api/v1/call/:token/validate`
+/// Look at an access link
+///
+/// What a customer sees before joining. Every link that leads nowhere answers alike, whether wrong, used, expired or
+/// cancelled. A single-use link still answers while its call is open, so that a reload finds the way back.
+#[utoipa::path(get, path = "/api/v1/call/{token}/validate", tag = "Public", security(()),
+    responses((status = 200, body = Data<ValidLink>)))]
 async fn validate(State(state): State<AppState>, Ids(token): Ids<String>) -> Result<Data<ValidLink>, ApiError> {
     let (tenant, link) = link_of(&state, &token).await?;
     let leads_somewhere = match link.status {
@@ -92,6 +100,7 @@ async fn validate(State(state): State<AppState>, Ids(token): Ids<String>) -> Res
         queue_size: figures.queue_size,
         estimated_wait_time: figures.estimated_wait_time,
         online_agents: figures.online_agents,
+        customer_name: link.customer_name.clone(),
     }))
 }
 
@@ -118,8 +127,10 @@ impl Input for JoinRequest {
     }
 }
 
+described_bodies!(JoinRequest);
+
 /// What a join answers.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct JoinResponse {
     pub call_id: CallId,
     pub status: Status,
@@ -156,7 +167,16 @@ impl JoinResponse {
     }
 }
 
-/// `POST /api/v1/call/:token/join`
+/// Join the queue
+///
+/// `name` is required; what is absent of the contacts is taken from the link. The customer is the link's own, else whoever
+/// is known by the email address or the telephone, else a new one. Joining again with the same `join_key` (or header
+/// `Idempotency-Key`), or through a single-use link, is the same call, with `resumed` and a fresh `websocket_token`, while
+/// it is open and for 24 hours after. Refused with 422 and `queue_full`, `department_inactive` or `link_cancelled`.
+#[utoipa::path(post, path = "/api/v1/call/{token}/join", tag = "Public", security(()),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names this join, as `join_key` does.",
+        max_length = 200)),
+    request_body = JoinRequest, responses((status = 200, body = Data<JoinResponse>)))]
 async fn join(
     State(state): State<AppState>,
     base: BaseUrl,
@@ -170,7 +190,7 @@ async fn join(
         (request.email.or_else(|| link.customer_email.clone()), request.phone.or_else(|| link.customer_phone.clone()));
     let (earlier, customer) = tokio::try_join!(
         earlier_call(&state, tenant, &link, given_key.as_deref()),
-        known_customer(&state, tenant, email.as_deref(), phone.as_deref()),
+        known_customer(&state, tenant, &link, email.as_deref(), phone.as_deref()),
     )?;
     if let Some(call) = earlier
         && let Some(seen) = look(&state, tenant, call).await?
@@ -184,7 +204,7 @@ async fn join(
     let customer_id = customer.unwrap_or_else(|| state.ids.next(state.clock.now()));
     let new = NewCall {
         link_id: Some(link.id),
-        single_use: link.single_use,
+        link_uses: link.max_uses.map(|max| LinkUses { max, used: link.use_count }),
         caller: Caller {
             customer_id,
             name: request.name.into(),
@@ -197,7 +217,11 @@ async fn join(
         requirements: link.required_skills.clone(),
         join_key: join_key(&link, given_key.as_deref()),
     };
-    let joined = state.queues.join(tenant, link.department_id, new).await?;
+    let joined = state.queues.join(tenant, link.department_id, new).await.map_err(|refused| match refused {
+        // Used up since the link was read.
+        CallError::Rejected(Rejection::LinkUsed) => no_such_link(),
+        other => other.into(),
+    })?;
     state.lookups.call_joined(tenant, joined.call_id);
     Ok(Data::new(JoinResponse {
         call_id: joined.call_id,
@@ -251,12 +275,17 @@ async fn earlier_call(
     }
 }
 
+/// Whom the link was made for, else whoever is known by what was typed.
 async fn known_customer(
     state: &AppState,
     tenant: TenantId,
+    link: &Link,
     email: Option<&str>,
     phone: Option<&str>,
 ) -> Result<Option<CustomerId>, ApiError> {
+    if link.customer_id.is_some() {
+        return Ok(link.customer_id);
+    }
     if email.is_none() && phone.is_none() {
         return Ok(None);
     }
@@ -288,8 +317,13 @@ mod tests {
             used_at: None,
             inserted_at: Timestamp::default(),
             single_use,
+            max_uses: single_use.then_some(1),
+            use_count: 0,
             priority: 0,
             required_skills: Vec::new(),
+            customer_id: None,
+            tag_ids: Vec::new(),
+            custom_fields: Default::default(),
             call_id: None,
         }
     }

@@ -9,7 +9,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::department::{Mode, Settings};
 use crate::domain::ids::{CallId, DepartmentId, GrantId, PickId, UserId};
 use crate::domain::transfer::Destination;
-use crate::queue::command::Transferring;
+use crate::queue::command::{LinkUses, Transferring};
 use crate::queue::event::{Said, Settled};
 use crate::queue::exchange::{DemandSet, Grant, Handover, Return, RevokeReason, Staff, ToQueue, ToRoster};
 use crate::queue::restore::Restored;
@@ -203,7 +203,8 @@ impl Desk {
             id: call,
             number: self.number,
             link_id: Some(id("link")),
-            single_use: false,
+            // Two uses in all; "used 1" is what the record says at the time.
+            link_uses: after(words, "used").map(|used| LinkUses { max: 2, used: used.parse().unwrap() }),
             caller: Arc::new(Caller {
                 customer_id: id(name),
                 name: Arc::from(name),

@@ -176,3 +176,17 @@ fn staff_take_out_whoever_does_not_talk_yet() {
          11  link cancelled       -> g2 withdrawn withdrawn; Cid ended link_cancelled cancelled; Dan ended link_cancelled cancelled",
     );
 }
+
+#[test]
+fn a_link_is_used_no_more_often_than_it_may_be() {
+    tell(
+        "0   Ana joins key a used 0      -> place 1 of 1
+         # The record does not tell of Ana yet.
+         1   Bob joins used 0            -> place 2 of 2
+         2   Cid joins used 0            -> no: link_used
+         3   Cid joins used 1            -> no: link_used
+         # Whoever is in comes back.
+         4   Ana joins key a used 2      -> place 1 of 2 again
+         5   Dan joins used 2            -> no: link_used",
+    );
+}

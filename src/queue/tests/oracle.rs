@@ -69,7 +69,7 @@ proptest! {
                         id: call,
                         number,
                         link_id: None,
-                        single_use: false,
+                        link_uses: None,
                         caller: Arc::new(Caller { customer_id: id("c"), name: "c".into(), email: None, phone: None, reason: None }),
                         priority: *priority,
                         due_at: None,

@@ -339,7 +339,7 @@ impl Company {
             id: call,
             number: self.number,
             link_id: None,
-            single_use: false,
+            link_uses: None,
             caller: Arc::new(Caller {
                 customer_id: id(words[0]),
                 name: Arc::from(words[0]),

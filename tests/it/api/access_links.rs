@@ -62,7 +62,8 @@ async fn a_bad_link_is_told_all_its_faults() {
     );
     let past = create(json!({"department_id": line, "expires_at": "2025-06-02T12:00:00Z"})).await.expect(422);
     assert_eq!(past.body, json!({"errors": {"expires_at": ["must be in the future"]}}));
-    create(json!({"department_id": NOBODY})).await.expect_error(404, "Not found");
+    let nowhere = create(json!({"department_id": NOBODY})).await.expect(422);
+    assert_eq!(nowhere.body, json!({"errors": {"department_id": ["does not exist"]}}));
     assert_eq!(boss.client.get("/api/v1/access-links").await.expect(200).body["meta"]["total_count"], 0);
 }
 
@@ -80,7 +81,7 @@ async fn a_list_shows_the_newest_first_and_narrows_by_status_and_department() {
         let (id, token) = company
             .link_with(department, |link| {
                 link.customer_name = Some(name.to_owned());
-                link.single_use = change == 1;
+                link.max_uses = (change == 1).then_some(1);
                 link.expires_at = (change == 2).then_some(in_an_hour);
             })
             .await;
@@ -144,7 +145,7 @@ async fn a_link_that_was_used_up_stays_used() {
     let company = app.company("acme").await;
     let boss = company.user("Boss", Role::Supervisor).await;
     let line = company.department("Support").await;
-    let (id, token) = company.link_with(line, |link| link.single_use = true).await;
+    let (id, token) = company.link_with(line, |link| link.max_uses = Some(1)).await;
     let joined = app.client().join(&token, "Maria").await.expect(200);
     let refused = boss.client.post(&format!("/api/v1/access-links/{id}/cancel"), json!({})).await.expect(422);
     assert_eq!(refused.body["errors"]["code"], "link_used");

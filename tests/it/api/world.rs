@@ -36,6 +36,8 @@ impl World {
         let sector = owner.client.post("/api/v1/sectors", json!({"name": "Sales"})).await.expect(201);
         let listed = owner.client.get(&format!("/api/v1/webhooks/{}/deliveries", webhook.id())).await.expect(200);
         let delivery = listed.body["data"][0]["id"].as_str().unwrap().to_owned();
+        let customer = owner.client.post("/api/v1/customers", json!({"name": "Maria"})).await.expect(201);
+        let tag = owner.client.post("/api/v1/tags", json!({"name": "vip"})).await.expect(201);
         let ids = BTreeMap::from([
             ("departments", department.to_string()),
             ("access-links", link.to_string()),
@@ -44,6 +46,8 @@ impl World {
             ("sectors", sector.id().to_owned()),
             ("webhooks", webhook.id().to_owned()),
             ("deliveries", delivery),
+            ("customers", customer.id().to_owned()),
+            ("tags", tag.id().to_owned()),
         ]);
         Self { ids, owner, customer_token: joined.data("websocket_token").to_owned() }
     }

@@ -176,21 +176,12 @@ impl Company<'_> {
     /// A link with wishes; gives its id and token.
     pub async fn link_with(&self, department: DepartmentId, change: impl FnOnce(&mut NewLink)) -> (LinkId, String) {
         let now = self.app.now();
-        let mut new = NewLink {
-            id: self.app.ids().next(now),
-            token: self.app.ids().secret(16),
-            department_id: department,
-            customer_name: None,
-            customer_email: None,
-            customer_phone: None,
-            expires_at: None,
-            single_use: false,
-            priority: 0,
-            required_skills: Vec::new(),
-        };
+        let mut new = NewLink::new(self.app.ids().next(now), self.app.ids().secret(16), department);
         change(&mut new);
         let (id, token) = (new.id, new.token.clone());
-        links::create(self.store(), self.tenant, new, now).await.unwrap().unwrap();
+        let mut work = self.store().work(self.tenant, now, None).await.unwrap();
+        links::create(&mut work, &[new]).await.unwrap();
+        work.commit().await.unwrap();
         (id, token)
     }
 

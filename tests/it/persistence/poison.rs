@@ -17,7 +17,7 @@ use crate::record;
 async fn join_poisoned(app: &TestApp, company: &Company<'_>, department: DepartmentId) -> CallError {
     let new = NewCall {
         link_id: None,
-        single_use: false,
+        link_uses: None,
         caller: Caller {
             customer_id: app.ids().next(app.now()),
             name: "Mallory\0".into(),

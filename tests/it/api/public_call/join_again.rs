@@ -100,7 +100,7 @@ async fn a_single_use_link_is_one_call_whatever_the_key() {
     let (_, link) = scene
         .company
         .link_with(scene.line, |link| {
-            link.single_use = true;
+            link.max_uses = Some(1);
             link.expires_at = Some(at);
         })
         .await;
@@ -142,7 +142,7 @@ async fn whoever_joined_in_time_comes_back_although_the_link_is_over() {
 async fn two_at_one_single_use_link_are_one_call() {
     let app = TestApp::start().await;
     let scene = Scene::new(&app).await;
-    let (_, link) = scene.company.link_with(scene.line, |link| link.single_use = true).await;
+    let (_, link) = scene.company.link_with(scene.line, |link| link.max_uses = Some(1)).await;
     let client = app.client();
     let answers = futures_util::future::join_all((0..6).map(|_| client.join(&link, "Maria"))).await;
     for answer in &answers {
@@ -155,7 +155,7 @@ async fn a_refused_join_leaves_a_single_use_link_unused() {
     let app = TestApp::start().await;
     let scene = Scene::new(&app).await;
     let boss = scene.company.user("Boss", Role::Supervisor).await;
-    let (_, link) = scene.company.link_with(scene.line, |link| link.single_use = true).await;
+    let (_, link) = scene.company.link_with(scene.line, |link| link.max_uses = Some(1)).await;
     let path = format!("/api/v1/departments/{}", scene.line);
     boss.client.put(&path, json!({"active": false})).await.expect(200);
     app.client().join(&link, "Maria").await.expect(422);

@@ -11,7 +11,7 @@ use crate::harness::builders::{Company, Member};
 use vez::domain::ids::DepartmentId;
 
 /// What customers are told of every link that leads nowhere.
-const NO_SUCH_LINK: &str = "Invalid or expired access link";
+pub(super) const NO_SUCH_LINK: &str = "Invalid or expired access link";
 
 /// A company with one line, one agent who serves it, and a reusable link to it.
 struct Scene<'a> {

@@ -18,6 +18,7 @@ async fn a_link_shows_the_department_and_its_line() {
         json!({"data": {
             "valid": true, "department_name": "Suporte", "company_name": "Company acme", "company_logo_url": null,
             "primary_color": "#6366f1", "queue_size": 0, "estimated_wait_time": null, "online_agents": 0,
+            "customer_name": null,
         }})
     );
     app.client().join(&scene.link, "Maria").await.expect(200);
@@ -48,7 +49,7 @@ async fn links_that_lead_nowhere_are_all_alike() {
 async fn a_used_link_is_valid_while_its_call_is_open() {
     let app = TestApp::start().await;
     let scene = Scene::new(&app).await;
-    let (_, link) = scene.company.link_with(scene.line, |link| link.single_use = true).await;
+    let (_, link) = scene.company.link_with(scene.line, |link| link.max_uses = Some(1)).await;
     let path = format!("/api/v1/call/{link}/validate");
     let joined = app.client().join(&link, "Maria").await.expect(200);
     // The link's row is believed for some seconds.

@@ -1,0 +1,108 @@
+//! Owns the erasure of a customer (LGPD, article 18): his row goes, with everybody who was merged into him, and what other
+//! rows keep of his name, contacts and typed words is emptied. What stays tells nothing of the person: that there was a
+//! call, when, who served it, how it ended and the rating. Chat, notes of staff, recordings and transcripts are the
+//! company's own record of the service; their life is not decided here.
+
+use uuid::Uuid;
+
+use super::turns::take_turn;
+use super::{Result, Work};
+use crate::domain::ids::CustomerId;
+
+/// What came of an erasure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Erased {
+    Done,
+    /// There is no such customer.
+    Unknown,
+    /// He waits or is being served: his call's row is its queue's.
+    InCall,
+    /// The id is that of a duplicate; the person is this one.
+    Merged(CustomerId),
+}
+
+/// Erases a customer who has no open call.
+pub async fn erase(work: &mut Work, customer: CustomerId) -> Result<Erased> {
+    let tenant = work.tenant;
+    take_turn(work).await?;
+    let row = sqlx::query!(
+        "SELECT merged_into FROM customers WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
+        tenant.0,
+        customer.0
+    )
+    .fetch_optional(work.tx())
+    .await?;
+    match row {
+        None => return Ok(Erased::Unknown),
+        Some(row) => {
+            if let Some(survivor) = row.merged_into {
+                return Ok(Erased::Merged(CustomerId(survivor)));
+            }
+        }
+    }
+    let ids: Vec<Uuid> = sqlx::query_scalar!(
+        "SELECT id FROM customers WHERE tenant_id = $1 AND (id = $2 OR merged_into = $2)",
+        tenant.0,
+        customer.0
+    )
+    .fetch_all(work.tx())
+    .await?;
+    let in_call = sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM calls WHERE tenant_id = $1 AND customer_id = ANY ($2) AND open) AS \"open!\"",
+        tenant.0,
+        &ids
+    )
+    .fetch_one(work.tx())
+    .await?;
+    if in_call {
+        return Ok(Erased::InCall);
+    }
+    empty_calls(work, &ids).await?;
+    empty_links(work, &ids).await?;
+    // Those who were merged into him go with him.
+    sqlx::query!("DELETE FROM customers WHERE tenant_id = $1 AND id = $2", tenant.0, customer.0)
+        .execute(work.tx())
+        .await?;
+    Ok(Erased::Done)
+}
+
+async fn empty_calls(work: &mut Work, ids: &[Uuid]) -> Result<()> {
+    let tenant = work.tenant;
+    sqlx::query!(
+        "DELETE FROM call_fields AS kept USING calls AS c
+         WHERE kept.tenant_id = $1 AND c.tenant_id = $1 AND kept.call_id = c.id AND c.customer_id = ANY ($2)",
+        tenant.0,
+        ids
+    )
+    .execute(work.tx())
+    .await?;
+    sqlx::query!(
+        "UPDATE calls SET customer_name = '', customer_email = NULL, customer_phone = NULL, reason = NULL,
+             rating_comment = NULL
+         WHERE tenant_id = $1 AND customer_id = ANY ($2) AND NOT open",
+        tenant.0,
+        ids
+    )
+    .execute(work.tx())
+    .await?;
+    Ok(())
+}
+
+/// Links made for him, and those that were made with his contacts alone.
+async fn empty_links(work: &mut Work, ids: &[Uuid]) -> Result<()> {
+    let tenant = work.tenant;
+    sqlx::query!(
+        "UPDATE access_links AS link SET customer_id = NULL, customer_name = NULL, customer_email = NULL,
+             customer_phone = NULL, custom_fields = NULL
+         FROM customers AS k
+         WHERE link.tenant_id = $1 AND k.tenant_id = $1 AND k.id = ANY ($2)
+           AND (link.customer_id = k.id OR lower(link.customer_email) = lower(k.email)
+                OR regexp_replace(link.customer_phone, '\\D', '', 'g')
+                   = NULLIF(regexp_replace(k.phone, '\\D', '', 'g'), ''))",
+        tenant.0,
+        ids
+    )
+    .execute(work.tx())
+    .await?;
+    Ok(())
+}

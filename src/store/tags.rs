@@ -1,0 +1,372 @@
+//! Owns the tree of tags. Which call carries which is `call_tags`.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{PgConnection, Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::page::{contains_pattern, push_page};
+use super::turns::take_turn;
+use super::{Page, Paged, Result, Sort, Store, StoreError, Work};
+use crate::domain::clock::Timestamp;
+use crate::domain::ids::{TagId, TenantId};
+use crate::domain::words::words;
+
+/// Most levels of the tree, roots included: deeper ones nobody finds his way in.
+pub const DEPTH_MAX: i64 = 5;
+/// Most tags of a company: the tree is answered whole.
+pub const TAGS_MAX: i64 = 2_000;
+
+/// A tag: serialises as Voki's object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Tag {
+    pub id: TagId,
+    pub name: String,
+    /// Red, green and blue: `#3b82f6`.
+    pub color: String,
+    /// Null of a tag at the top.
+    pub parent_id: Option<TagId>,
+    /// Calls that carry this very tag; those of tags below it are not counted.
+    pub usage_count: i64,
+    pub inserted_at: Timestamp,
+}
+
+/// A tag with what stands below it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TagNode {
+    #[serde(flatten)]
+    pub tag: Tag,
+    /// By name.
+    #[schema(no_recursion)]
+    pub children: Vec<TagNode>,
+}
+
+/// What a new tag is made of.
+#[derive(Clone, Debug)]
+pub struct NewTag {
+    pub id: TagId,
+    pub name: String,
+    pub color: String,
+    pub parent_id: Option<TagId>,
+}
+
+/// What changes; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct TagChange {
+    pub name: Option<String>,
+    pub color: Option<String>,
+    /// `Some(None)` puts it at the top.
+    pub parent_id: Option<Option<TagId>>,
+}
+
+/// Why a tag could not be made, changed or deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagFault {
+    UnknownParent,
+    /// The new parent is the tag itself or stands below it.
+    Cycle,
+    /// Below [`DEPTH_MAX`].
+    TooDeep,
+    /// There are [`TAGS_MAX`] already.
+    TooMany,
+    /// Another one of the same parent has the name, whatever its case.
+    NameTaken,
+    HasChildren,
+}
+
+/// What came of it.
+pub type Outcome<T> = Result<std::result::Result<T, TagFault>>;
+
+words! {
+    /// What tags may be sorted by.
+    TagSort {
+        Name = "name",
+        InsertedAt = "inserted_at",
+    }
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct TagRow {
+    pub id: Uuid,
+    pub name: String,
+    pub color: String,
+    pub parent_id: Option<Uuid>,
+    pub usage_count: i64,
+    pub inserted_at: DateTime<Utc>,
+}
+
+impl From<TagRow> for Tag {
+    fn from(row: TagRow) -> Self {
+        Self {
+            id: TagId(row.id),
+            name: row.name,
+            color: row.color,
+            parent_id: row.parent_id.map(TagId),
+            usage_count: row.usage_count,
+            inserted_at: row.inserted_at.into(),
+        }
+    }
+}
+
+/// One page of tags, of those whose name contains `search` when there is one.
+pub async fn list(
+    store: &Store,
+    tenant: TenantId,
+    search: Option<&str>,
+    sort: Sort<TagSort>,
+    page: Page,
+) -> Result<Paged<Tag>> {
+    let narrow = |query: &mut QueryBuilder<Postgres>| {
+        query.push(" FROM tags t WHERE t.tenant_id = ").push_bind(tenant.0);
+        if let Some(search) = search {
+            query.push(" AND t.name ILIKE ").push_bind(contains_pattern(search));
+        }
+    };
+    let order = match sort.field {
+        TagSort::Name => "lower(t.name)",
+        TagSort::InsertedAt => "t.inserted_at",
+    };
+    let mut tx = store.tenant_tx(tenant).await?;
+    let mut count = QueryBuilder::new("SELECT count(*)");
+    narrow(&mut count);
+    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
+    // Counted for the rows of the page alone.
+    let mut query = QueryBuilder::new(
+        "SELECT page.*, (SELECT count(*) FROM call_tags u WHERE u.tenant_id = page.tenant_id AND u.tag_id = page.id) \
+         AS usage_count FROM (SELECT t.tenant_id, t.id, t.name, t.color, t.parent_id, t.inserted_at, row_number() OVER \
+         (ORDER BY ",
+    );
+    let direction = sort.order.as_str();
+    query.push(order).push(" ").push(direction).push(", t.id ").push(direction).push(") AS place");
+    narrow(&mut query);
+    push_page(&mut query, order, sort.order, "t.id", page);
+    query.push(") AS page ORDER BY page.place");
+    let rows: Vec<TagRow> = query.build_query_as().fetch_all(&mut *tx).await?;
+    Ok(Paged { items: rows.into_iter().map(Tag::from).collect(), page, total_count })
+}
+
+/// The whole tree, by name.
+pub async fn tree(store: &Store, tenant: TenantId) -> Result<Vec<TagNode>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let rows = sqlx::query_as!(
+        TagRow,
+        r#"SELECT t.id, t.name, t.color, t.parent_id, t.inserted_at,
+                  (SELECT count(*) FROM call_tags u WHERE u.tenant_id = $1 AND u.tag_id = t.id) AS "usage_count!"
+           FROM tags t WHERE t.tenant_id = $1 ORDER BY lower(t.name), t.id LIMIT $2"#,
+        tenant.0,
+        TAGS_MAX
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    Ok(nested(rows.into_iter().map(Tag::from).collect()))
+}
+
+/// Puts each tag below its parent, keeping the order.
+fn nested(tags: Vec<Tag>) -> Vec<TagNode> {
+    let mut by_parent: BTreeMap<Option<TagId>, Vec<Tag>> = BTreeMap::new();
+    for tag in tags {
+        by_parent.entry(tag.parent_id).or_default().push(tag);
+    }
+    below(None, &mut by_parent)
+}
+
+/// As deep as the tree, which is bounded.
+fn below(parent: Option<TagId>, by_parent: &mut BTreeMap<Option<TagId>, Vec<Tag>>) -> Vec<TagNode> {
+    let tags = by_parent.remove(&parent).unwrap_or_default();
+    tags.into_iter().map(|tag| TagNode { children: below(Some(tag.id), by_parent), tag }).collect()
+}
+
+/// The tag with this id.
+pub async fn find(store: &Store, tenant: TenantId, tag: TagId) -> Result<Option<Tag>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    read(&mut tx, tenant, tag).await
+}
+
+async fn read(connection: &mut PgConnection, tenant: TenantId, tag: TagId) -> Result<Option<Tag>> {
+    let row = sqlx::query_as!(
+        TagRow,
+        r#"SELECT t.id, t.name, t.color, t.parent_id, t.inserted_at,
+                  (SELECT count(*) FROM call_tags u WHERE u.tenant_id = $1 AND u.tag_id = t.id) AS "usage_count!"
+           FROM tags t WHERE t.tenant_id = $1 AND t.id = $2"#,
+        tenant.0,
+        tag.0
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(Tag::from))
+}
+
+/// How deep a tag stands, from 1, and whether `other` is it or stands above it; a depth of 0 when there is no such tag.
+async fn standing(connection: &mut PgConnection, tenant: TenantId, tag: TagId, other: TagId) -> Result<(i64, bool)> {
+    let row = sqlx::query!(
+        r#"WITH RECURSIVE up AS (
+               SELECT id, parent_id FROM tags WHERE tenant_id = $1 AND id = $2
+               UNION
+               SELECT t.id, t.parent_id FROM up JOIN tags t ON t.tenant_id = $1 AND t.id = up.parent_id
+           )
+           SELECT count(*) AS "depth!", COALESCE(bool_or(id = $3), false) AS "passes!" FROM up"#,
+        tenant.0,
+        tag.0,
+        other.0
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((row.depth, row.passes))
+}
+
+/// How many levels a tag and what stands below it take up.
+async fn height(connection: &mut PgConnection, tenant: TenantId, tag: TagId) -> Result<i64> {
+    // No deeper than the tree may be, so it ends whatever the rows say.
+    let height = sqlx::query_scalar!(
+        r#"WITH RECURSIVE down AS (
+               SELECT id, 1::bigint AS level FROM tags WHERE tenant_id = $1 AND id = $2
+               UNION ALL
+               SELECT t.id, down.level + 1 FROM down JOIN tags t ON t.tenant_id = $1 AND t.parent_id = down.id
+               WHERE down.level <= $3
+           )
+           SELECT COALESCE(max(level), 0) AS "height!" FROM down"#,
+        tenant.0,
+        tag.0,
+        DEPTH_MAX
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(height)
+}
+
+/// Makes a tag.
+pub async fn create(work: &mut Work, new: NewTag) -> Outcome<Tag> {
+    let (tenant, now) = (work.tenant, work.now);
+    take_turn(work).await?;
+    let count = sqlx::query_scalar!("SELECT count(*) AS \"count!\" FROM tags WHERE tenant_id = $1", tenant.0)
+        .fetch_one(work.tx())
+        .await?;
+    if count >= TAGS_MAX {
+        return Ok(Err(TagFault::TooMany));
+    }
+    if let Some(parent) = new.parent_id {
+        match standing(work.tx(), tenant, parent, new.id).await?.0 {
+            0 => return Ok(Err(TagFault::UnknownParent)),
+            depth if depth >= DEPTH_MAX => return Ok(Err(TagFault::TooDeep)),
+            _ => {}
+        }
+    }
+    let made = sqlx::query!(
+        "INSERT INTO tags (tenant_id, id, name, color, parent_id, inserted_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        tenant.0,
+        new.id.0,
+        new.name,
+        new.color,
+        new.parent_id.map(|id| id.0),
+        now.to_utc()
+    )
+    .execute(work.tx())
+    .await;
+    if let Err(fault) = named(made.map(|_| ()))? {
+        return Ok(Err(fault));
+    }
+    Ok(read(work.tx(), tenant, new.id).await?.ok_or(TagFault::UnknownParent))
+}
+
+/// Changes a tag; as it is then, `None` when there is none.
+pub async fn update(work: &mut Work, tag: TagId, change: TagChange) -> Outcome<Option<Tag>> {
+    let tenant = work.tenant;
+    take_turn(work).await?;
+    if let Some(Some(parent)) = change.parent_id {
+        let (depth, passes) = standing(work.tx(), tenant, parent, tag).await?;
+        if depth == 0 {
+            return Ok(Err(TagFault::UnknownParent));
+        }
+        if passes {
+            return Ok(Err(TagFault::Cycle));
+        }
+        if depth + height(work.tx(), tenant, tag).await? > DEPTH_MAX {
+            return Ok(Err(TagFault::TooDeep));
+        }
+    }
+    let now = work.now;
+    let changed = sqlx::query!(
+        "UPDATE tags SET name = COALESCE($3, name), color = COALESCE($4, color),
+             parent_id = CASE WHEN $5 THEN $6 ELSE parent_id END, updated_at = $7
+         WHERE tenant_id = $1 AND id = $2",
+        tenant.0,
+        tag.0,
+        change.name,
+        change.color,
+        change.parent_id.is_some(),
+        change.parent_id.flatten().map(|id| id.0),
+        now.to_utc()
+    )
+    .execute(work.tx())
+    .await;
+    if let Err(fault) = named(changed.map(|_| ()))? {
+        return Ok(Err(fault));
+    }
+    Ok(Ok(read(work.tx(), tenant, tag).await?))
+}
+
+/// Tells a name that is taken from what else may go wrong.
+fn named(result: std::result::Result<(), sqlx::Error>) -> Outcome<()> {
+    match result.map_err(StoreError::from) {
+        Ok(()) => Ok(Ok(())),
+        Err(StoreError::Conflict { constraint }) if constraint == "tags_name_key" => Ok(Err(TagFault::NameTaken)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Deletes a tag without children: no call carries it any more, no link gives it. False when there is none.
+pub async fn delete(work: &mut Work, tag: TagId) -> Outcome<bool> {
+    let tenant = work.tenant;
+    take_turn(work).await?;
+    let has_children = sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM tags WHERE tenant_id = $1 AND parent_id = $2) AS \"some!\"",
+        tenant.0,
+        tag.0
+    )
+    .fetch_one(work.tx())
+    .await?;
+    if has_children {
+        return Ok(Err(TagFault::HasChildren));
+    }
+    let done =
+        sqlx::query!("DELETE FROM tags WHERE tenant_id = $1 AND id = $2", tenant.0, tag.0).execute(work.tx()).await?;
+    if done.rows_affected() == 0 {
+        return Ok(Ok(false));
+    }
+    sqlx::query!("DELETE FROM call_tags WHERE tenant_id = $1 AND tag_id = $2", tenant.0, tag.0)
+        .execute(work.tx())
+        .await?;
+    sqlx::query!(
+        "UPDATE access_links SET tag_ids = array_remove(tag_ids, $2) WHERE tenant_id = $1 AND $2 = ANY (tag_ids)",
+        tenant.0,
+        tag.0
+    )
+    .execute(work.tx())
+    .await?;
+    Ok(Ok(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_stand_below_their_parents_in_order() {
+        let tag = |id: u128, parent: Option<u128>| Tag {
+            id: TagId(Uuid::from_u128(id)),
+            name: id.to_string(),
+            color: String::new(),
+            parent_id: parent.map(|id| TagId(Uuid::from_u128(id))),
+            usage_count: 0,
+            inserted_at: Timestamp::default(),
+        };
+        fn told(nodes: &[TagNode]) -> String {
+            nodes.iter().map(|node| format!("{}({})", node.tag.name, told(&node.children))).collect()
+        }
+        let tree = nested(vec![tag(3, Some(2)), tag(1, None), tag(4, Some(1)), tag(2, Some(1)), tag(5, None)]);
+        assert_eq!(told(&tree), "1(4()2(3()))5()");
+    }
+}
