@@ -102,7 +102,6 @@ impl Queue {
         if let Some(gone) = self.calls.remove(&id) {
             if let (Some(link), Some(key)) = (call.link_id, &call.join_key) {
                 self.join_keys.remove(&(link, key.clone()));
-                self.moved_keys.note(self.now, (link, key.clone()), id);
             }
             let handover = Box::new(Handover {
                 call: call.clone(),
@@ -121,6 +120,9 @@ impl Queue {
 
     /// An earlier life of this queue gave the call away: whoever still asks here is sent on.
     pub fn gone(&mut self, call: &CallSnapshot) {
+        if let (Some(link), Some(key)) = (call.link_id, &call.join_key) {
+            self.moved_keys.note(self.now, (link, key.clone()), call.id);
+        }
         self.moved.note(self.now, call.id, (call.department_id, call.version));
     }
 

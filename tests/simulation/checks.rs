@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use vez::domain::call::{CallSnapshot, Phase, Rank};
 use vez::domain::clock::Timestamp;
+use vez::domain::department::Mode;
 use vez::domain::ids::{CallId, DepartmentId, UserId};
 use vez::roster::state::Slot;
 
@@ -90,6 +91,9 @@ impl World {
             let mut line: Vec<&std::sync::Arc<CallSnapshot>> = Vec::new();
             let mut open = 0;
             for row in this.store.open(*department) {
+                if this.books.on_their_way.contains(&row.id) {
+                    continue;
+                }
                 open += 1;
                 let shown = shell.view.call(row.id);
                 ensure(shown.is_some_and(|shown| same_call(shown, row)), "the_view_is_the_record", || {
@@ -171,7 +175,10 @@ impl World {
                 };
                 let waits = shell.queue.open_calls().find(|call| {
                     let snapshot = call.snapshot();
-                    call.phase() == Phase::Waiting
+                    let meant = call.kept_for().is_none_or(|(user, _)| user == profile.user_id);
+                    meant
+                        && shell.queue.settings().mode == Mode::Push
+                        && call.phase() == Phase::Waiting
                         && call.is_present()
                         && snapshot.requirements.iter().all(|skill| profile.skills.contains(skill))
                         && !snapshot.exclusions.iter().any(|excluded| excluded.user_id == profile.user_id)

@@ -329,8 +329,9 @@ impl World {
         this.next_number += 1;
         new.id = self.dice.id();
         new.number = this.next_number;
-        // The door looks the key up in the record first, as for the calls that have ended.
-        let known = this.store.calls.values().any(|call| call.join_key == new.join_key && call.phase == Phase::Ended);
+        // The door looks the key up in the record first, as for the calls that have ended or gone elsewhere.
+        let elsewhere = |call: &CallSnapshot| call.phase == Phase::Ended || call.department_id != department;
+        let known = this.store.calls.values().any(|call| call.join_key == new.join_key && elsewhere(call));
         if !known {
             let request = Request { department: Some(department), asked: Asked::Join(new.clone()) };
             self.ask_queue(tenant, department, Command::Join(new), Some(request));
