@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
 use super::ids::{CallId, CustomerId, DepartmentId, GrantId, LinkId, UserId};
-use super::transfer::Transfer;
+use super::transfer::{Transfer, TransferView};
 
 pub(crate) use super::words::words;
 
@@ -137,7 +137,7 @@ pub struct Exclusion {
 }
 
 /// The last offer of a call and what came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LastOffer {
     pub offer_id: GrantId,
     pub user_id: UserId,
@@ -222,23 +222,29 @@ impl CallSnapshot {
 
 /// A call as `GET /api/v1/calls/:id` shows it: Voki's fields first, ours after them. Built from a snapshot by the core's
 /// replies and from a row by the store, so that both show the same.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct CallView {
     pub id: CallId,
     pub status: Status,
     pub department_id: DepartmentId,
+    #[schema(value_type = String)]
     pub department_name: Arc<str>,
     pub user_id: Option<UserId>,
+    #[schema(value_type = Option<String>)]
     pub user_name: Option<Arc<str>>,
     pub customer_id: CustomerId,
+    #[schema(value_type = String)]
     pub customer_name: Arc<str>,
+    #[schema(value_type = Option<String>)]
     pub customer_email: Option<Arc<str>>,
+    #[schema(value_type = Option<String>)]
     pub customer_phone: Option<Arc<str>>,
     /// Seconds from start to end.
     pub duration: Option<i64>,
     /// Seconds from join to acceptance.
     pub wait_time: Option<i64>,
     pub rating: Option<i16>,
+    #[schema(value_type = Option<String>)]
     pub rating_comment: Option<Arc<str>>,
     pub started_at: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
@@ -247,11 +253,17 @@ pub struct CallView {
     pub protocol: i64,
     pub phase: Phase,
     pub end_reason: Option<EndReason>,
+    #[schema(value_type = Option<String>)]
     pub reason: Option<Arc<str>>,
     pub priority: u8,
     pub assigned_at: Option<Timestamp>,
     pub link_id: Option<LinkId>,
     pub last_offer: Option<LastOffer>,
+    /// The last transfer, null if there was none.
+    pub transfer: Option<TransferView>,
+    /// Why staff cancelled it, if they said so.
+    #[schema(value_type = Option<String>)]
+    pub cancel_reason: Option<Arc<str>>,
 }
 
 impl CallView {
@@ -284,6 +296,8 @@ impl CallView {
             assigned_at: call.assigned_at,
             link_id: call.link_id,
             last_offer: call.last_offer,
+            transfer: call.transfer.as_deref().map(TransferView::from),
+            cancel_reason: None,
         }
     }
 }

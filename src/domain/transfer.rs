@@ -46,7 +46,7 @@ impl Transfer {
 }
 
 /// The last transfer as the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct TransferView {
     /// How often the call was transferred so far.
     pub count: u32,
@@ -57,6 +57,7 @@ pub struct TransferView {
     pub from_user_id: Option<UserId>,
     /// The agent it was meant for.
     pub to_user_id: Option<UserId>,
+    #[schema(value_type = Option<String>)]
     pub reason: Option<Arc<str>>,
 }
 

@@ -20,7 +20,10 @@
 
 pub mod audit;
 mod bells;
+pub mod call_messages;
+pub mod call_notes;
 pub mod call_tags;
+pub mod call_timeline;
 pub mod calls;
 mod connect;
 pub mod customer_erasure;
