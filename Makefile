@@ -25,11 +25,11 @@ ARGS    ?=
 # make api-fuzz
 CASES   ?= 30
 
-.PHONY: help setup run build test load sim crash api-fuzz sqlx clean
+.PHONY: help setup run build test load load-logins sim crash api-fuzz sqlx clean
 
 help: ## List these commands
 	@echo "Usage: make <command> [VARIABLE=value]"; echo
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-12s%s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '%-15s%s\n' "$$name" "$$text"; done
 
 setup: ## Install what this machine lacks (silent when nothing is)
 	@dev/setup
@@ -49,6 +49,9 @@ test: setup ## Check the format, lint, run all tests
 
 load: build ## Load a fresh server (RATE=500 customers a second, SECONDS=30, AGENTS=200)
 	@dev/load --rate $(RATE) --seconds $(SECONDS_OF_LOAD) --agents $(AGENTS)
+
+load-logins: build ## The same load without and during 200 wrong logins at once (RATE, SECONDS, AGENTS as above)
+	@dev/load logins --rate $(RATE) --seconds $(SECONDS_OF_LOAD) --agents $(AGENTS)
 
 sim: setup ## Run the seeded simulation of the core (SEEDS=5000; SIM_SEED=n repeats one)
 	env -u DATABASE_URL SIM_SEEDS=$(SEEDS) $(CARGO) test --locked --test simulation -- --nocapture

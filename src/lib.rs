@@ -18,7 +18,11 @@ pub mod live;
 
 pub mod auth;
 
+pub mod mail;
+
 pub mod store;
+
+pub mod files;
 
 pub mod actors;
 

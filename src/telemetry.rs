@@ -7,11 +7,18 @@ use std::io::IsTerminal;
 use std::panic;
 use std::sync::{Once, OnceLock};
 
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
 pub use metrics_exporter_prometheus::PrometheusHandle;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use tracing_subscriber::EnvFilter;
 
-/// Filter of logs, in the syntax of `tracing` (`vez=debug,warn`).
+/// Filter of logs, in the syntax of `tracing` (`vez=debug,warn`). Of libraries nothing below `info` is written, whatever it
+/// says.
 pub const LOG_VARIABLE: &str = "VEZ_LOG";
 
 /// What is logged unless the variable says otherwise: our own progress, others' troubles.
@@ -28,18 +35,42 @@ pub fn init_logs() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let filter = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| LOG_DEFAULT.to_owned());
-        let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         // A test may have set a subscriber of its own; then that one stays.
         let installed = if std::io::stderr().is_terminal() {
-            logs.compact().with_target(false).try_init()
+            let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).compact().with_target(false);
+            tracing_subscriber::registry().with(lines).with(env_filter(&filter)).with(filter_fn(may_be_written)).try_init()
         } else {
-            logs.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+            json_lines(&filter, std::io::stderr).try_init()
         };
         if installed.is_ok() {
             report_panics();
         }
     });
+}
+
+/// One JSON object per line on `writer`, of what `filter` lets through.
+pub fn json_lines<W>(filter: &str, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false);
+    tracing_subscriber::registry().with(lines).with(env_filter(filter)).with(filter_fn(may_be_written))
+}
+
+fn env_filter(filter: &str) -> EnvFilter {
+    EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT))
+}
+
+/// Libraries write down at their lower levels what passes through them: heads of requests with the tokens in them, frames,
+/// mails. However curious the operator is, none of that is written; of our own code everything may be.
+fn may_be_written(of: &Metadata<'_>) -> bool {
+    let ours = of.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
+    ours || *of.level() <= Level::INFO
 }
 
 /// The recorder of all metrics; its `render()` is what `/metrics` answers. Every call returns the same one.

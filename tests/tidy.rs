@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in their order: each imports only modules to its left. Modules of one group may not import each other.
-const LAYERS: [&[&str]; 16] = [
+const LAYERS: [&[&str]; 17] = [
     &["domain"],
     &["config"],
     &["telemetry"],
@@ -17,7 +17,9 @@ const LAYERS: [&[&str]; 16] = [
     &["roster"],
     &["live"],
     &["auth"],
+    &["mail"],
     &["store"],
+    &["files"],
     &["reports"],
     &["actors"],
     &["ws"],

@@ -15,7 +15,7 @@ use crate::waiting::Crowd;
 /// Departments that share the backlog.
 const DEPARTMENTS: usize = 4;
 /// The step that is compared.
-const COMPARED: &str = "join to offer (an agent was free)";
+pub(crate) const COMPARED: &str = "join to offer (an agent was free)";
 
 /// The two runs.
 #[derive(Debug, Serialize)]

@@ -16,6 +16,7 @@ pub mod fleet;
 pub mod invariants;
 pub mod latency;
 pub mod ledger;
+pub mod logins;
 pub mod open_files;
 pub mod report;
 pub mod run;

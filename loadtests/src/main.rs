@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 use vez_loadtests::run::Load;
 use vez_loadtests::target::Target;
-use vez_loadtests::{backlog, run, waiting};
+use vez_loadtests::{backlog, logins, run, waiting};
 
 /// Drives a Vez from outside with many customers and agents, over real HTTP and WebSocket, and judges it.
 ///
@@ -71,6 +71,19 @@ enum Command {
         /// How many customers wait elsewhere in the second run.
         #[arg(long, default_value_t = 5_000)]
         customers: usize,
+    },
+    /// Run the same load twice, without and during a flood of wrong logins.
+    Logins {
+        #[command(flatten)]
+        target: TargetArgs,
+        #[command(flatten)]
+        load: LoadArgs,
+        /// How many wrong logins are under way at any moment of the second run.
+        #[arg(long, default_value_t = 200)]
+        at_once: usize,
+        /// Fail (exit code 1) when join to offer's p99 is so many times that of the first run.
+        #[arg(long, default_value_t = 1.5)]
+        max_ratio: f64,
     },
 }
 
@@ -187,6 +200,7 @@ impl LoadArgs {
             watches_presence: self.watch_presence,
             keeps_wrap_up: self.keep_wrap_up,
             shows_progress: !self.quiet,
+            under_way: None,
         })
     }
 }
@@ -233,6 +247,11 @@ async fn execute(cli: &Cli) -> anyhow::Result<bool> {
         }
         Command::Backlog { target, load, customers } => {
             let report = backlog::compare(&target.read().await?, &load.read()?, *customers).await?;
+            tell(&report, json)?;
+            Ok(report.holds())
+        }
+        Command::Logins { target, load, at_once, max_ratio } => {
+            let report = logins::compare(&target.read().await?, &load.read()?, *at_once, *max_ratio).await?;
             tell(&report, json)?;
             Ok(report.holds())
         }

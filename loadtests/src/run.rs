@@ -48,6 +48,8 @@ pub struct Load {
     pub keeps_wrap_up: bool,
     /// Whether to draw a progress bar.
     pub shows_progress: bool,
+    /// Told true when the first customer is about to come, false when the last was served: for what is to happen meanwhile.
+    pub under_way: Option<watch::Sender<bool>>,
 }
 
 /// Agents that work until told to stop.
@@ -150,11 +152,17 @@ async fn with_staff(
     let bar = progress_bar(load, schedule.count());
     let mut customers = JoinSet::new();
     let mut progress = Progress::default();
+    if let Some(under_way) = &load.under_way {
+        under_way.send_replace(true);
+    }
     let interrupted = tokio::select! {
         () = serve(world, &schedule, links, load, &bar, &mut customers, &stopped, &mut progress) => false,
         _ = tokio::signal::ctrl_c() => true,
     };
     bar.finish_and_clear();
+    if let Some(under_way) = &load.under_way {
+        under_way.send_replace(false);
+    }
     let _ = stop.send(true);
     let _ = tokio::time::timeout(BOTS_END, async { while customers.join_next().await.is_some() {} }).await;
     staff.dismiss().await;

@@ -12,12 +12,14 @@ use super::load;
 use super::queue::QueueMsg;
 use super::tenant::{Decision, TenantMsg};
 pub use super::wire::{
-    CustomerState, DashboardState, Figures, NotificationState, Parties, PresenceState, QueueState, WaitingCall,
+    AppointmentReminder, CustomerState, DashboardState, Figures, Notice, NotificationState, Parties, PresenceState,
+    QueueState, WaitingCall,
 };
 use crate::domain::agent::Intent;
 use crate::domain::call::{CallView, Caller, EndReason, Status};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, DeviceId, GrantId, LinkId, TenantId, UserId};
+use crate::live::topic::Topic;
 pub use crate::queue::command::{LinkUses, Party};
 pub use crate::queue::rejection::Rejection;
 pub use crate::queue::wait::Estimate;
@@ -212,6 +214,21 @@ impl Queues {
         let state: Option<NotificationState> =
             self.ask_tenant(&entered, |reply| TenantMsg::Notification { user, reply }).await?;
         state.ok_or(CallError::NotFound)
+    }
+
+    /// Pushes notices that were committed for a user to his sockets. Nobody hears them who is not there: he finds what was
+    /// kept when he comes.
+    pub async fn notify(&self, tenant: TenantId, user: UserId, notices: Vec<Notice>) {
+        if notices.is_empty() || self.system.shared().hub.devices(tenant, Topic::Notification(user)).is_empty() {
+            return;
+        }
+        let told = match self.system.enter(tenant).await {
+            Ok(entered) => self.tell_tenant(&entered, TenantMsg::Notices { user, notices }),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            tracing::debug!(%tenant, %user, ?error, "a notice was not pushed");
+        }
     }
 
     /// A device of the agent is gone.

@@ -1,18 +1,18 @@
 //! Owns what is thrown away when its time is over: slowly, in slices, so that nobody notices. Each kind of row says itself how
-//! long it is kept; here stands only how often is looked.
+//! long it is kept, unless the operator does; here stands only how often is looked.
 
 use std::time::Duration;
 
-use crate::domain::clock::Clock;
-use crate::store::{Result, Store, idempotency, webhooks};
+use crate::domain::clock::{Clock, Timestamp};
+use crate::store::{Result, Store, idempotency, password_resets, sessions, webhooks};
 
 /// Between two rounds: what is kept for days may stay some minutes longer.
 const EVERY: Duration = Duration::from_secs(10 * 60);
 /// Between two slices of a round, so that the log of changes and the disks breathe.
 const BETWEEN_SLICES: Duration = Duration::from_millis(200);
-const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 /// Most slices of one kind in a round; the next round goes on.
 const SLICES_MAX: usize = 500;
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// How long the operator wants things kept.
 #[derive(Clone, Copy, Debug)]
@@ -32,18 +32,39 @@ pub async fn run(store: Store, clock: Clock, kept: Kept) {
 }
 
 async fn round(store: &Store, clock: &Clock, kept: Kept) -> Result<()> {
-    for _ in 0..SLICES_MAX {
-        if idempotency::sweep(store, clock.now()).await? == 0 {
-            break;
+    for kind in KINDS {
+        for _ in 0..SLICES_MAX {
+            if kind.sweep(store, clock.now(), kept).await? == 0 {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_SLICES).await;
         }
-        tokio::time::sleep(BETWEEN_SLICES).await;
-    }
-    let days = Duration::from_secs(u64::from(kept.webhook_days.max(1)) * SECONDS_PER_DAY);
-    for _ in 0..SLICES_MAX {
-        if webhooks::sweep(store, clock.now() - days).await? == 0 {
-            break;
-        }
-        tokio::time::sleep(BETWEEN_SLICES).await;
     }
     Ok(())
+}
+
+/// What is thrown away.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Answers,
+    RefreshTokens,
+    PasswordResets,
+    WebhookDeliveries,
+}
+
+const KINDS: [Kind; 4] = [Kind::Answers, Kind::RefreshTokens, Kind::PasswordResets, Kind::WebhookDeliveries];
+
+impl Kind {
+    /// Throws away a slice; how many rows it had.
+    async fn sweep(self, store: &Store, now: Timestamp, kept: Kept) -> Result<u64> {
+        match self {
+            Kind::Answers => idempotency::sweep(store, now).await,
+            Kind::RefreshTokens => sessions::sweep(store, now).await,
+            Kind::PasswordResets => password_resets::sweep(store, now).await,
+            Kind::WebhookDeliveries => {
+                let days = Duration::from_secs(u64::from(kept.webhook_days.max(1)) * SECONDS_PER_DAY);
+                webhooks::sweep(store, now - days).await
+            }
+        }
+    }
 }

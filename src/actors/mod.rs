@@ -12,14 +12,18 @@
 //! is restarted by the root. Mailboxes are unbounded in ractor, so what enters is bounded at the door: commands in flight
 //! per tenant, pending writes per server, devices per call and agent.
 //!
+//! Beside them, two followers of committed rows: `mail` delivers the outbox, `appointments` reminds and completes.
+//!
 //! Every actor file has the same order: messages, arguments, state, the actor, its handlers.
 
+pub mod appointments;
 pub mod directory;
 mod error;
 pub mod handle;
 pub mod health;
 pub mod housekeeping;
 mod load;
+pub mod mail;
 mod numbers;
 pub mod persistence;
 mod queue;

@@ -16,11 +16,12 @@ use tokio::sync::oneshot;
 use super::health::StorageHealth;
 use super::queue::QueueMsg;
 use super::tenant::TenantMsg;
+use crate::domain::call::{CallSnapshot, Status};
 use crate::domain::clock::Clock;
 use crate::domain::ids::{IdSource, TenantId};
 use crate::domain::record::Entry;
+use crate::store::Bells;
 use crate::store::record::RecordWriter;
-use crate::store::webhooks::Outbox;
 
 /// Writes in one transaction: beyond it the gain per row is small and the wait of the first one grows.
 const BATCH_MAX: usize = 512;
@@ -114,7 +115,7 @@ impl Persistence {
         clock: Clock,
         ids: IdSource,
         health: StorageHealth,
-        outbox: Outbox,
+        bells: Bells,
     ) -> Result<Self, ractor::SpawnErr> {
         let pending = Arc::new(AtomicUsize::new(0));
         let mut shards = Vec::with_capacity(writers.len());
@@ -124,7 +125,7 @@ impl Persistence {
                 clock: clock.clone(),
                 ids: ids.clone(),
                 health: health.clone(),
-                outbox: outbox.clone(),
+                bells: bells.clone(),
             };
             let (actor, _) = Actor::spawn(None, shard, (writer, pending.clone())).await?;
             shards.push(actor);
@@ -191,7 +192,7 @@ struct Shard {
     clock: Clock,
     ids: IdSource,
     health: StorageHealth,
-    outbox: Outbox,
+    bells: Bells,
 }
 
 struct State {
@@ -317,7 +318,11 @@ impl Shard {
         let mut through: BTreeMap<ractor::ActorId, (Owner, u64)> = BTreeMap::new();
         let mut refused: BTreeMap<ractor::ActorId, Owner> = BTreeMap::new();
         if finished.writes.iter().any(|write| !write.entry.told.is_empty()) {
-            self.outbox.wake();
+            self.bells.webhooks.wake();
+        }
+        let may_meet = |call: &CallSnapshot| call.link_id.is_some() && call.status() == Status::Completed;
+        if finished.writes.iter().any(|write| write.entry.call.as_ref().is_some_and(|call| may_meet(call))) {
+            self.bells.appointments.ring();
         }
         for write in finished.writes {
             if finished.refused.contains(&write.tenant) {

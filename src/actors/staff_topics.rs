@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::queue::STATS_PERIOD_MS;
 use super::wire::{
-    self, ActiveCall, Dashboard, DashboardState, DepartmentFigures, DepartmentName, NotificationState, OfferWithdrawn,
-    PresenceState, Presences, Shown, WrapUpState,
+    self, ActiveCall, Dashboard, DashboardState, DepartmentFigures, DepartmentName, Notice, NotificationState,
+    OfferWithdrawn, PresenceState, Presences, Shown, WrapUpState,
 };
 use crate::domain::clock::Timestamp;
 use crate::domain::department::Settings;
@@ -123,6 +123,16 @@ impl StaffTopics {
         let seq = self.notified.entry(user).or_insert(0);
         *seq += 1;
         hub.publish_sequenced(self.tenant, Topic::Notification(user), self.epoch, *seq, event, payload);
+    }
+
+    /// Says what was kept for a user, after its commit.
+    pub fn notices(&mut self, hub: &Hub, user: UserId, notices: &[Notice]) {
+        for notice in notices {
+            match notice {
+                Notice::Notification(notification) => self.notify(hub, user, "new_notification", notification),
+                Notice::AppointmentReminder(reminder) => self.notify(hub, user, "appointment_reminder", reminder),
+            }
+        }
     }
 
     /// Says what promises nothing.

@@ -306,6 +306,7 @@ impl State {
             TenantMsg::CallView { call, view } => self.topics.call(call, view),
             TenantMsg::Figures { figures, active, today } => self.topics.figures(figures, active, today),
             TenantMsg::Notification { user, reply } => self.notification(myself, user, reply),
+            TenantMsg::Notices { user, notices } => self.topics.notices(&self.shared.hub, user, &notices),
             TenantMsg::AnswerEarly => self.answer_early(),
             TenantMsg::Presence { department, reply } => {
                 let _ = reply.send(self.topics.presence(department));

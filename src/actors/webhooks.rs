@@ -34,6 +34,7 @@ pub use schedule::RETRIES;
 pub use signature::{PREFIX, SECRET_BYTES, SECRET_CHARS_MAX, SECRET_CHARS_MIN, generate, is_well_formed};
 pub use targets::{LookUp, Refusal, Targets, URL_CHARS_MAX};
 
+use super::handle::Queues;
 use crate::auth::Seal;
 use crate::config;
 use crate::domain::clock::Clock;
@@ -62,12 +63,7 @@ pub struct Busy;
 
 impl Webhooks {
     /// By the settings; what is wrong with them is told by its text.
-    pub fn new(
-        config: &config::Webhooks,
-        look_up: Option<LookUp>,
-        seal: Seal,
-        clock: Clock,
-    ) -> Result<Self, String> {
+    pub fn new(config: &config::Webhooks, look_up: Option<LookUp>, seal: Seal, clock: Clock) -> Result<Self, String> {
         let within = Duration::from_secs(u64::from(config.timeout_seconds.max(1)));
         let sender = Sender::new(Targets::new(config, look_up)?, seal, clock, within)
             .map_err(|error| format!("webhooks cannot be called: {error}"))?;
@@ -90,6 +86,7 @@ impl Webhooks {
         &self,
         config: &config::Webhooks,
         store: Store,
+        queues: Queues,
         clock: Clock,
         ids: IdSource,
         epoch: i64,
@@ -101,7 +98,7 @@ impl Webhooks {
             ids: ids.clone(),
             sender: self.sender.clone(),
             epoch,
-            disabling: Disabling { ids, after_days: config.disable_days.max(1) },
+            disabling: Disabling { queues, ids, after_days: config.disable_days.max(1) },
         };
         tokio::spawn(async move {
             // One that panicked had kept all that must last; the next one begins with what is there.

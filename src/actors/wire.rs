@@ -8,9 +8,10 @@ use serde::Serialize;
 use crate::domain::agent::{Activity, AgentStatus, Held};
 use crate::domain::call::{CallSnapshot, EndReason, Phase, Status};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{CallId, DepartmentId, GrantId, UserId};
+use crate::domain::ids::{AppointmentId, CallId, DepartmentId, GrantId, UserId};
 use crate::queue::exchange::Offer;
 use crate::queue::wait::Estimate;
+use crate::store::notifications::Notification;
 
 /// A call in line, as staff see it.
 #[derive(Clone, Debug, Serialize)]
@@ -346,4 +347,22 @@ pub(super) struct StatusChanged {
     pub cause: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<Arc<str>>,
+}
+
+/// What a user is told that was kept for him before.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// `new_notification`.
+    Notification(Notification),
+    /// `appointment_reminder`.
+    AppointmentReminder(AppointmentReminder),
+}
+
+/// `appointment_reminder` on `notification:`.
+#[derive(Clone, Debug, Serialize)]
+pub struct AppointmentReminder {
+    pub appointment_id: AppointmentId,
+    pub title: String,
+    pub scheduled_at: Timestamp,
+    pub customer_name: String,
 }

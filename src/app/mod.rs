@@ -1,6 +1,7 @@
 //! The composition root: builds every part, starts serving, and stops everything in order. It decides nothing itself.
 
 mod database;
+mod logins;
 mod secret;
 mod serving;
 
@@ -13,20 +14,24 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::actors::appointments::Follower;
 use crate::actors::directory;
 use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
+use crate::actors::mail::Deliverer;
 use crate::actors::persistence::Persistence;
 use crate::actors::webhooks::Webhooks;
 use crate::actors::{Probes, System, housekeeping};
-use crate::auth::{Passwords, Seal, Tokens};
+use crate::auth::{Passwords, Revocations, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
 use crate::domain::rules::Rules;
+use crate::files::{Files, Upkeep};
 use crate::http::state::{AppState, Readiness};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
+use crate::mail::{Sender, Transport};
 use crate::store::record::RecordWriter;
 use crate::store::{Store, webhooks};
 use crate::ws::{WsParts, WsState};
@@ -36,9 +41,11 @@ pub use database::{Database, connect};
 /// How long stopping may take before what is left is dropped; SIGTERM promises ten seconds in all.
 const SOCKETS_WITHIN: Duration = Duration::from_millis(1_500);
 const WRITES_WITHIN: Duration = Duration::from_secs(4);
+/// Where mails are written when no SMTP server is set; in the data folder.
+const MAIL_FOLDER: &str = "mail";
 const DELIVERIES_WITHIN: Duration = Duration::from_secs(3);
-/// Connections that see every tenant, beside one for each writer: start-up and heartbeat, webhooks, one to spare.
-const SYSTEM_CONNECTIONS: u32 = 3;
+/// Connections that see every tenant, beside one for each writer: start-up and heartbeat, webhooks, mail, one to spare.
+const SYSTEM_CONNECTIONS: u32 = 4;
 
 /// What tests replace: everything else is the same code in both.
 pub struct Parts {
@@ -121,16 +128,17 @@ impl App {
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Running> {
         let shards = config.database.writer_shards.clamp(1, 16);
-        let store = Store::connect(database.options(), config.database.app_connections.max(1), shards + SYSTEM_CONNECTIONS)
-            .await
-            .context("cannot connect to Postgres")?;
+        let store =
+            Store::connect(database.options(), config.database.app_connections.max(1), shards + SYSTEM_CONNECTIONS)
+                .await
+                .context("cannot connect to Postgres")?;
         let health = StorageHealth::new();
         let writers = (0..shards)
             .map(|shard| RecordWriter::new(store.system().clone(), i32::try_from(shard).unwrap_or(0), database.epoch()))
             .collect();
         webhooks::load_listening(&store).await.context("cannot read the webhooks")?;
-        let outbox = store.bells().webhooks.clone();
-        let persistence = Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), outbox).await?;
+        let persistence =
+            Persistence::start(writers, clock.clone(), ids.clone(), health.clone(), store.bells().clone()).await?;
         let hub = Hub::new(clock.clone());
         let system = System::start(directory::Parts {
             store: store.clone(),
@@ -153,10 +161,14 @@ impl App {
             u64::from(config.auth.access_seconds),
             u64::from(config.auth.refresh_seconds),
         );
+        let revocations = Revocations::new(clock.clone(), u64::from(config.auth.access_seconds));
+        logins::recall(&store, &revocations, clock.now(), u64::from(config.auth.access_seconds)).await?;
         let passwords = Passwords::new(ids.clone())?;
+        let files = Files::open(&config.files, &config.database.data_dir, store.clone(), clock.clone())?;
+        let upkeep = Upkeep::new(files.clone(), store.clone(), clock.clone());
         let seal = Seal::new(&secret);
-        let webhooks = Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone())
-            .map_err(anyhow::Error::msg)?;
+        let webhooks =
+            Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone()).map_err(anyhow::Error::msg)?;
         let readiness = Readiness::default();
         let state = AppState::new(
             &config,
@@ -164,8 +176,10 @@ impl App {
             queues.clone(),
             hub.clone(),
             tokens.clone(),
+            revocations.clone(),
             passwords.clone(),
             seal,
+            files,
             webhooks.clone(),
             Some(metrics),
             readiness.clone(),
@@ -173,11 +187,13 @@ impl App {
             ids.clone(),
         )
         .map_err(anyhow::Error::msg)?;
+        let (deliverer, follower) = followers(&config, &state)?;
         let ws_parts = WsParts {
             hub: hub.clone(),
             queues: queues.clone(),
             store: store.clone(),
             tokens: tokens.clone(),
+            revocations,
             clock: clock.clone(),
             ids: ids.clone(),
         };
@@ -200,6 +216,7 @@ impl App {
         let deliveries = webhooks.deliver(
             &config.webhooks,
             store.clone(),
+            queues.clone(),
             clock.clone(),
             ids.clone(),
             database.epoch(),
@@ -207,9 +224,12 @@ impl App {
         );
         let kept = housekeeping::Kept { webhook_days: config.webhooks.retention_days };
         let background = vec![
+            tokio::spawn(deliverer.run()),
+            tokio::spawn(follower.run()),
             tokio::spawn(async move { limits.sweep_forever().await }),
             tokio::spawn(housekeeping::run(store.clone(), clock.clone(), kept)),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
+            tokio::spawn(upkeep.run()),
         ];
         Ok(Running {
             addr,
@@ -300,6 +320,19 @@ impl App {
         database.close(Some(running.clock.now())).await;
         tracing::info!("stopped");
     }
+}
+
+/// Who follows committed rows: delivers mail, reminds of appointments.
+fn followers(config: &Config, state: &AppState) -> anyhow::Result<(Deliverer, Follower)> {
+    let within = Duration::from_secs(u64::from(config.mail.mail_timeout_seconds.max(1)));
+    let transport = match config.mail.smtp_server() {
+        Some(url) => Transport::smtp(url, within).map_err(anyhow::Error::msg)?,
+        None => Transport::folder(config.database.data_dir.join(MAIL_FOLDER)),
+    };
+    let from = Sender::new(&config.mail.mail_from).map_err(anyhow::Error::msg)?;
+    let AppState { store, queues, seal, clock, ids, .. } = state.clone();
+    let follower = Follower { store: store.clone(), queues, seal, clock: clock.clone(), ids: ids.clone() };
+    Ok((Deliverer { store, transport, from, within, clock, ids }, follower))
 }
 
 /// The numbers of the rules, as configured.

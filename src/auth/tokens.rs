@@ -19,6 +19,8 @@ pub const REFRESH_SECONDS: u64 = 7 * 24 * 60 * 60;
 /// Upper bound of a call token's life. Its true end, 24 h after the call's, is checked against the call; this only
 /// keeps a token from outliving every backup.
 pub const CALL_SECONDS: u64 = 30 * 24 * 60 * 60;
+/// Life of the token between a right password and its second factor: time to find the telephone, or to set one up.
+pub const MFA_SECONDS: u64 = 10 * 60;
 /// Longest text worth decoding; ours are below 600 bytes.
 const TOKEN_BYTES_MAX: usize = 4 * 1024;
 
@@ -56,6 +58,9 @@ pub struct Claims {
     /// Makes each refresh token another text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<Uuid>,
+    /// Of an `mfa` token: the fingerprint of the password that was right, so that it ends with that password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pwd: Option<String>,
     /// Seconds since 1970.
     pub iat: i64,
     /// Seconds since 1970; at that second the token is no longer believed.
@@ -155,6 +160,13 @@ impl Tokens {
         Ok((self.sign(&claims)?, claims.expires_at()))
     }
 
+    /// A token for one second factor, after the password whose stored hash is `password_hash` was right.
+    pub fn issue_mfa(&self, bearer: &Bearer, password_hash: &str) -> Result<String, TokenError> {
+        let mut claims = self.claims_of(bearer, Use::Mfa, MFA_SECONDS, None);
+        claims.pwd = Some(password_fingerprint(password_hash));
+        self.sign(&claims)
+    }
+
     /// The customer's token for one call.
     pub fn issue_call(&self, tenant: TenantId, call: CallId) -> Result<String, TokenError> {
         let now = self.now_seconds();
@@ -166,6 +178,7 @@ impl Tokens {
             sid: None,
             usage: Use::Call,
             jti: None,
+            pwd: None,
             iat: now,
             exp: now.saturating_add(CALL_SECONDS as i64),
         })
@@ -204,6 +217,7 @@ impl Tokens {
             sid: Some(bearer.session),
             usage,
             jti,
+            pwd: None,
             iat: now,
             exp: now.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX)),
         }
@@ -216,6 +230,13 @@ impl Tokens {
     fn now_seconds(&self) -> i64 {
         self.0.clock.now().micros() / 1_000_000
     }
+}
+
+/// Tells one stored password hash from another, without telling anything of it.
+pub fn password_fingerprint(password_hash: &str) -> String {
+    let mut hex = sha256_hex(&[b"password", password_hash.as_bytes()]);
+    hex.truncate(16);
+    hex
 }
 
 /// The lower-case hex SHA-256 of `parts`, each preceded by its length so that no two lists of parts look alike. Tokens
@@ -284,6 +305,19 @@ mod tests {
         }
         assert_eq!(tokens.verify(&call, Use::Refresh), Err(TokenError::WrongUse));
         assert_eq!(tokens.verify(&call, Use::Call).unwrap().call(), CallId(Uuid::from_u128(9)));
+    }
+
+    #[test]
+    fn a_token_for_the_second_factor_names_the_password_it_followed() {
+        let clock = clock();
+        let tokens = Tokens::new(b"a secret of some length for tests", clock.clone());
+        let token = tokens.issue_mfa(&bearer(), "$argon2id$one").unwrap();
+        let claims = tokens.verify(&token, Use::Mfa).unwrap();
+        assert_eq!(claims.pwd, Some(password_fingerprint("$argon2id$one")));
+        assert_ne!(claims.pwd, Some(password_fingerprint("$argon2id$two")));
+        assert_eq!(tokens.verify(&token, Use::Access), Err(TokenError::WrongUse));
+        clock.advance(Duration::from_secs(MFA_SECONDS));
+        assert_eq!(tokens.verify(&token, Use::Mfa), Err(TokenError::Expired));
     }
 
     #[test]

@@ -9,10 +9,10 @@ use anyhow::{Context as _, bail};
 
 use super::{
     Cli, Command, Demo, Migrate, Serve, TenantCommand, TenantCreate, TenantPlan, TenantShow, UserCommand, UserCreate,
-    demo,
+    demo, token,
 };
 use crate::app::{App, Parts};
-use crate::auth::Passwords;
+use crate::auth::{Passwords, passwords};
 use crate::config;
 use crate::domain::clock::Clock;
 use crate::domain::ids::{DepartmentId, IdSource, TenantId, UserId};
@@ -22,8 +22,6 @@ use crate::store::{Page, Sort, Store, StoreError, departments, migrate, plans, t
 
 /// How long stopping may take in all before the process ends anyway (the promise at SIGTERM is ten seconds).
 const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(9);
-/// The shortest password a person may have.
-const PASSWORD_CHARS_MIN: usize = 8;
 /// Random bytes of a made password.
 const PASSWORD_BYTES: usize = 12;
 
@@ -37,6 +35,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tenant(TenantCommand::Plan(plan)) => set_plan(plan).await,
         Command::Tenant(TenantCommand::Show(show)) => show_tenant(show).await,
         Command::User(UserCommand::Create(user)) => create_user(user).await,
+        Command::Token(command) => token::run(command).await,
     }
 }
 
@@ -104,7 +103,7 @@ async fn bring_up_to_date(command: Migrate) -> anyhow::Result<()> {
 }
 
 /// Opens the database, does `work` on its store, closes it.
-async fn on_store<T>(
+pub(super) async fn on_store<T>(
     config: &config::Database,
     work: impl AsyncFnOnce(&Store, &Clock, &IdSource) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
@@ -215,8 +214,8 @@ async fn create_user(command: UserCreate) -> anyhow::Result<()> {
         (None, None) => None,
     };
     let made = given.is_none();
-    if given.as_ref().is_some_and(|password| password.chars().count() < PASSWORD_CHARS_MIN) {
-        bail!("a password has at least {PASSWORD_CHARS_MIN} characters");
+    if let Some(fault) = given.as_deref().and_then(passwords::fault_of_new) {
+        bail!("this password {fault}");
     }
     if !command.email.contains('@') {
         bail!("--email takes an address such as ana@acme.example");

@@ -4,6 +4,7 @@
 
 pub mod commands;
 mod demo;
+mod token;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Database, Secret};
 use crate::domain::role::Role;
+use token::TokenCommand;
 
 /// Everything `vez` understands.
 #[derive(Debug, Parser)]
@@ -55,6 +57,9 @@ pub enum Command {
     /// People who log in.
     #[command(subcommand, arg_required_else_help = true)]
     User(UserCommand),
+    /// API tokens: for programs that act in somebody's name.
+    #[command(subcommand, arg_required_else_help = true)]
+    Token(TokenCommand),
 }
 
 /// `vez serve`.
@@ -222,6 +227,9 @@ mod tests {
             "vez tenant create --slug acme --name Acme --zone America/Sao_Paulo",
             "vez tenant plan acme professional",
             "vez tenant show acme",
+            "vez token create --tenant acme --user a@b.example --name CRM --role supervisor --days 90",
+            "vez token list --tenant acme",
+            "vez token revoke --tenant acme --id 0197348c-0000-7000-8000-000000000000",
             "vez user create --tenant acme --email a@b.example --name Ana --role manager --password-file secret.txt",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {

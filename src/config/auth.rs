@@ -1,4 +1,4 @@
-//! The life of tokens and the key that signs them.
+//! The life of tokens, the key that signs them, and how many wrong tries an account allows.
 //!
 //! Owns: the defaults of those settings. Must not: sign, or make a key.
 
@@ -19,6 +19,9 @@ pub struct Auth {
     /// Life of a refresh token, in seconds.
     #[arg(long, env = "VEZ_REFRESH_SECONDS", value_name = "SECONDS", default_value_t = Self::REFRESH_SECONDS)]
     pub refresh_seconds: u32,
+    /// Wrong passwords and codes of one account that cost nothing; each further one doubles the wait. 0 locks nobody.
+    #[arg(long, env = "VEZ_LOCKOUT_FAILURES", value_name = "N", default_value_t = Self::LOCKOUT_FAILURES)]
+    pub lockout_failures: u32,
 }
 
 impl Auth {
@@ -26,10 +29,17 @@ impl Auth {
     pub const ACCESS_SECONDS: u32 = 15 * 60;
     /// 7 days: somebody who works every week stays logged in.
     pub const REFRESH_SECONDS: u32 = 7 * 24 * 60 * 60;
+    /// A person mistypes his password a few times, even one he knows.
+    pub const LOCKOUT_FAILURES: u32 = 5;
 }
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { jwt_secret: None, access_seconds: Self::ACCESS_SECONDS, refresh_seconds: Self::REFRESH_SECONDS }
+        Self {
+            jwt_secret: None,
+            access_seconds: Self::ACCESS_SECONDS,
+            refresh_seconds: Self::REFRESH_SECONDS,
+            lockout_failures: Self::LOCKOUT_FAILURES,
+        }
     }
 }

@@ -14,9 +14,13 @@ pub struct Limits {
     #[arg(long, env = "VEZ_RATE_LIMIT", value_name = "on|off", default_value = "on",
           value_parser = on_or_off, action = clap::ArgAction::Set)]
     pub rate_limit: bool,
-    /// Attempts to log in, per minute, account and address; one address may make twelve times as many for all accounts.
+    /// Requests to /api/auth/* for one account, per minute and address.
     #[arg(long, env = "VEZ_AUTH_PER_MINUTE", value_name = "N", default_value_t = Self::AUTH_PER_MINUTE)]
     pub auth_per_minute: u32,
+    /// Requests to /api/auth/* for all accounts together, per minute and address.
+    #[arg(long, env = "VEZ_AUTH_ADDRESS_PER_MINUTE", value_name = "N",
+          default_value_t = Self::AUTH_ADDRESS_PER_MINUTE)]
+    pub auth_address_per_minute: u32,
     /// Requests to the public call endpoints, per minute and address.
     #[arg(long, env = "VEZ_PUBLIC_PER_MINUTE", value_name = "N", default_value_t = Self::PUBLIC_PER_MINUTE)]
     pub public_per_minute: u32,
@@ -41,6 +45,8 @@ pub struct Limits {
 impl Limits {
     /// A person who mistypes tries a few times; a guesser needs thousands.
     pub const AUTH_PER_MINUTE: u32 = 5;
+    /// An office of dozens of people shares one address and logs in at nine; a guesser of many accounts does not get far.
+    pub const AUTH_ADDRESS_PER_MINUTE: u32 = 60;
     /// A poll every few seconds by a few customers behind one address.
     pub const PUBLIC_PER_MINUTE: u32 = 30;
     /// 64 KiB: the largest honest frame is a session description of a video call.
@@ -60,6 +66,7 @@ impl Default for Limits {
         Self {
             rate_limit: true,
             auth_per_minute: Self::AUTH_PER_MINUTE,
+            auth_address_per_minute: Self::AUTH_ADDRESS_PER_MINUTE,
             public_per_minute: Self::PUBLIC_PER_MINUTE,
             frame_bytes_max: Self::FRAME_BYTES_MAX,
             topics_per_socket_max: Self::TOPICS_PER_SOCKET_MAX,

@@ -8,7 +8,9 @@
 
 mod auth;
 mod database;
+mod files;
 mod limits;
+mod mail;
 mod queue;
 mod secret;
 mod server;
@@ -17,7 +19,9 @@ mod turn;
 
 pub use auth::Auth;
 pub use database::Database;
+pub use files::Files;
 pub use limits::Limits;
+pub use mail::Mail;
 pub use queue::QueueDefaults;
 pub use secret::Secret;
 pub use server::Server;
@@ -33,6 +37,9 @@ pub struct Config {
     /// Where it keeps its data.
     #[command(flatten)]
     pub database: Database,
+    /// Where recordings and attachments are, and what may be uploaded.
+    #[command(flatten)]
+    pub files: Files,
     /// Tokens of people who logged in.
     #[command(flatten)]
     pub auth: Auth,
@@ -42,6 +49,9 @@ pub struct Config {
     /// The times of the queue; some of them a department may override.
     #[command(flatten)]
     pub queue: QueueDefaults,
+    /// How mails leave, and when reminders are given.
+    #[command(flatten)]
+    pub mail: Mail,
     /// Calls to companies' own systems.
     #[command(flatten)]
     pub webhooks: Webhooks,

@@ -15,8 +15,13 @@ pub struct Webhooks {
           value_name = "on|off", default_value = "off", value_parser = on_or_off, action = clap::ArgAction::Set)]
     pub allow_private: bool,
     /// Addresses or networks (10.20.0.0/16) that webhooks may reach although they are private, separated by commas.
-    #[arg(id = "webhooks_allow_networks", long = "webhooks-allow-networks", env = "VEZ_WEBHOOKS_ALLOW_NETWORKS",
-          value_name = "NETWORK", value_delimiter = ',')]
+    #[arg(
+        id = "webhooks_allow_networks",
+        long = "webhooks-allow-networks",
+        env = "VEZ_WEBHOOKS_ALLOW_NETWORKS",
+        value_name = "NETWORK",
+        value_delimiter = ','
+    )]
     pub allow_networks: Vec<String>,
     /// Lets webhooks be called without TLS (http://): on or off.
     #[arg(id = "webhooks_allow_http", long = "webhooks-allow-http", env = "VEZ_WEBHOOKS_ALLOW_HTTP",

@@ -71,6 +71,10 @@ id! {
     ProviderId,
     /// An access link.
     LinkId,
+    /// A call agreed for a certain time.
+    AppointmentId,
+    /// A notice to a member of staff.
+    NotificationId,
     /// A tag of calls.
     TagId,
     /// A group of departments.

@@ -13,6 +13,7 @@
 //! | the record | what Postgres has committed |
 
 pub mod agent;
+pub mod appointment;
 pub mod call;
 pub mod clock;
 pub mod department;

@@ -1,5 +1,8 @@
 //! Owns who sends a request: extractors that read and check the token before a route runs. What a caller may see of a
 //! resource is the route's business.
+//!
+//! Staff send an access token of a login or an API token; both are looked at as of now: a login that ended, a role that
+//! changed, a token that was revoked take effect with the next request.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -8,19 +11,103 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
+use uuid::Uuid;
 
 use super::error::ApiError;
 use super::idempotency::IdempotencyKey;
 use super::request_log::Tag;
-use crate::auth::{Principal, Tokens, Use};
+use super::token_memory::ApiTokens;
+use crate::auth::{Principal, Revocations, Tokens, Use, api_token};
 use crate::domain::ids::{CallId, SessionId, TenantId, UserId};
 use crate::domain::role::Role;
 use crate::store::Author;
 
 static TENANT: HeaderName = HeaderName::from_static("x-tenant");
+/// Where Evolux's clients send their token.
+static TOKEN: HeaderName = HeaderName::from_static("token");
 
-/// Extracts a member of staff, of whatever role. 401 without a good access token, or with an `X-Tenant` that is not the
-/// token's company; the header may be absent.
+/// What it takes to tell who sends a request. Cheap to clone.
+#[derive(Clone)]
+pub struct Callers {
+    tokens: Tokens,
+    revocations: Revocations,
+    /// None where no database is: in tests of single parts.
+    api_tokens: Option<ApiTokens>,
+}
+
+impl Callers {
+    /// Those whom `tokens` name and `revocations` do not exclude, and holders of `api_tokens`.
+    pub fn new(tokens: Tokens, revocations: Revocations, api_tokens: Option<ApiTokens>) -> Self {
+        Self { tokens, revocations, api_tokens }
+    }
+
+    /// An API token was revoked. Call it after the commit.
+    pub fn forget_token(&self, id: Uuid) {
+        if let Some(api_tokens) = &self.api_tokens {
+            api_tokens.forget(id);
+        }
+    }
+
+    /// A user was deactivated or has another role. Call it after the commit.
+    pub fn forget_user(&self, user: UserId) {
+        if let Some(api_tokens) = &self.api_tokens {
+            api_tokens.forget_user(user);
+        }
+    }
+
+    /// Whom `token` stands for now.
+    async fn staff(&self, token: &str) -> Result<Staff, ApiError> {
+        match &self.api_tokens {
+            Some(api_tokens) if api_token::is_one(token) => {
+                let holder = api_tokens.holder(token).await?.ok_or_else(ApiError::unauthorized)?;
+                Ok(Staff {
+                    tenant: holder.tenant,
+                    slug: holder.slug.as_str().into(),
+                    user: holder.user,
+                    role: holder.role,
+                    session: SessionId(holder.id),
+                    token: Some(holder.id),
+                    request_id: Arc::from(""),
+                    key: None,
+                })
+            }
+            _ => self.logged_in(token),
+        }
+    }
+
+    fn logged_in(&self, token: &str) -> Result<Staff, ApiError> {
+        let claims = self.tokens.verify(token, Use::Access).map_err(|_| ApiError::unauthorized())?;
+        let role = self.revocations.role_now(&claims).ok_or_else(ApiError::unauthorized)?;
+        match Principal::try_from(claims) {
+            Ok(Principal::User { tenant, slug, user, session, .. }) => {
+                Ok(Staff { tenant, slug, user, role, session, token: None, request_id: Arc::from(""), key: None })
+            }
+            _ => Err(ApiError::unauthorized()),
+        }
+    }
+
+    /// Whom `token` stands for, as the sender of this request.
+    async fn sender(&self, token: &str, parts: &Parts) -> Result<Staff, ApiError> {
+        let mut staff = self.staff(token).await?;
+        same_tenant(&parts.headers, &staff.slug)?;
+        let tag = Tag::of(&parts.extensions);
+        tag.set_tenant(staff.tenant);
+        staff.request_id = tag.request_id;
+        staff.key = parts.extensions.get().cloned();
+        Ok(staff)
+    }
+}
+
+/// 401 when an `X-Tenant` names another company than `slug`; the header may be absent.
+pub fn same_tenant(headers: &HeaderMap, slug: &str) -> Result<(), ApiError> {
+    match headers.get(&TENANT) {
+        Some(named) if named.as_bytes() != slug.as_bytes() => Err(ApiError::unauthorized()),
+        _ => Ok(()),
+    }
+}
+
+/// Extracts a member of staff, of whatever role. 401 without a good access or API token, or with an `X-Tenant` that is not
+/// the token's company; the header may be absent.
 #[derive(Clone, Debug)]
 pub struct Staff {
     pub tenant: TenantId,
@@ -28,8 +115,10 @@ pub struct Staff {
     pub slug: Arc<str>,
     pub user: UserId,
     pub role: Role,
-    /// The login.
+    /// The login; of an API token the token's own id.
     pub session: SessionId,
+    /// The API token by which he acts, if it is not a login.
+    pub token: Option<Uuid>,
     /// The request's id, for the audit trail.
     pub request_id: Arc<str>,
     /// The request's `Idempotency-Key`, if it is a POST that has one.
@@ -44,7 +133,12 @@ impl Staff {
 
     /// As the audit trail names him.
     pub fn author(&self) -> Author {
-        Author { user: self.user, token: None, request_id: self.request_id.clone() }
+        Author { user: self.user, token: self.token, request_id: self.request_id.clone() }
+    }
+
+    /// 403 for API tokens: what concerns one's own login and tokens takes a login.
+    pub fn require_login(&self) -> Result<(), ApiError> {
+        if self.token.is_none() { Ok(()) } else { Err(ApiError::Forbidden) }
     }
 
     /// Whether every call of the company may be seen.
@@ -56,33 +150,31 @@ impl Staff {
 impl<S> FromRequestParts<S> for Staff
 where
     S: Send + Sync,
-    Tokens: FromRef<S>,
+    Callers: FromRef<S>,
 {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let token = bearer(&parts.headers).ok_or_else(ApiError::unauthorized)?;
-        let mut staff = staff_of(&Tokens::from_ref(state), token)?;
-        if let Some(named) = parts.headers.get(&TENANT)
-            && named.as_bytes() != staff.slug.as_bytes()
-        {
-            return Err(ApiError::unauthorized());
-        }
-        let tag = Tag::of(&parts.extensions);
-        tag.set_tenant(staff.tenant);
-        staff.request_id = tag.request_id;
-        staff.key = parts.extensions.get().cloned();
-        Ok(staff)
+        Callers::from_ref(state).sender(token, parts).await
     }
 }
 
-fn staff_of(tokens: &Tokens, token: &str) -> Result<Staff, ApiError> {
-    let claims = tokens.verify(token, Use::Access).map_err(|_| ApiError::unauthorized())?;
-    match Principal::try_from(claims) {
-        Ok(Principal::User { tenant, slug, user, role, session }) => {
-            Ok(Staff { tenant, slug, user, role, session, request_id: Arc::from(""), key: None })
-        }
-        _ => Err(ApiError::unauthorized()),
+/// As [`Staff`], for clients of Evolux, who send their token in a header called `token`; the usual one is fine, too.
+#[derive(Clone, Debug)]
+pub struct TokenHeader(pub Staff);
+
+impl<S> FromRequestParts<S> for TokenHeader
+where
+    S: Send + Sync,
+    Callers: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let named = parts.headers.get(&TOKEN).and_then(|token| token.to_str().ok()).map(str::trim);
+        let token = named.or_else(|| bearer(&parts.headers)).ok_or_else(ApiError::unauthorized)?;
+        Callers::from_ref(state).sender(token, parts).await.map(Self)
     }
 }
 
@@ -102,7 +194,7 @@ macro_rules! at_least {
         impl<S> FromRequestParts<S> for $name
         where
             S: Send + Sync,
-            Tokens: FromRef<S>,
+            Callers: FromRef<S>,
         {
             type Rejection = ApiError;
 
@@ -174,11 +266,13 @@ mod tests {
     #[derive(Clone, FromRef)]
     struct State {
         tokens: Tokens,
+        callers: Callers,
     }
 
     fn state() -> State {
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
-        State { tokens: Tokens::new(b"a secret of some length for tests", clock) }
+        let tokens = Tokens::new(b"a secret of some length for tests", clock.clone());
+        State { callers: Callers::new(tokens.clone(), Revocations::new(clock, 900), None), tokens }
     }
 
     fn parts(headers: &[(&str, &str)]) -> Parts {
@@ -218,6 +312,38 @@ mod tests {
                 assert_eq!(error.status(), 401);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn evoluxs_header_serves_as_the_usual_one_does() {
+        let state = state();
+        let token = token(&state, Role::Supervisor);
+        let bare = token.trim_start_matches("bearer ");
+        for (headers, good) in [
+            (vec![("token", bare)], true),
+            (vec![("authorization", token.as_str())], true),
+            (vec![("token", "x"), ("authorization", token.as_str())], false),
+            (vec![("token", bare), ("x-tenant", "other")], false),
+            (vec![], false),
+        ] {
+            let result = TokenHeader::from_request_parts(&mut parts(&headers), &state).await;
+            assert_eq!(result.is_ok(), good, "{headers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_ended_login_and_a_changed_role_are_noticed_at_once() {
+        let state = state();
+        let token = token(&state, Role::Supervisor);
+        let role = async || {
+            let result = Staff::from_request_parts(&mut parts(&[("authorization", &token)]), &state).await;
+            result.map(|staff| staff.role).ok()
+        };
+        assert_eq!(role().await, Some(Role::Supervisor));
+        state.callers.revocations.change_role(UserId(Uuid::from_u128(2)), Role::Attendant);
+        assert_eq!(role().await, Some(Role::Attendant));
+        state.callers.revocations.end_now(SessionId(Uuid::from_u128(3)));
+        assert_eq!(role().await, None);
     }
 
     #[tokio::test]

@@ -38,6 +38,11 @@ impl FieldErrors {
         errors
     }
 
+    /// Whether something is wrong with `field`.
+    pub fn has(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -4,19 +4,25 @@
 //! | file | owns |
 //! |---|---|
 //! | `state` | what every route may reach |
-//! | `caller` | who sends the request, and the least role a route takes |
+//! | `caller`, `token_memory` | who sends the request, and the least role a route takes |
+//! | `logins`, `proof` | what a login is, from its account to its end; showing once more who one is |
 //! | `input` | bodies, query and path parameters |
 //! | `idempotency` | answers given again |
 //! | `openapi` | the description of the API |
 //! | `envelope`, `error` | the shapes of good and bad answers |
 //! | `public_url` | how this server is called from outside |
 //! | `lookups` | small memories of links and of calls' tenants |
+//! | `receiving`, `sending` | files in and out |
+//! | `rate_limit`, `request_log`, `security_headers` | what surrounds every route |
 //! | `rate_limit`, `request_log` | what surrounds every route |
+//! | `pages` | the few pages this server shows itself |
 //! | `routes/*` | one resource each |
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    ACCEPT_RANGES, AUTHORIZATION, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE, RETRY_AFTER,
+};
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
@@ -29,19 +35,27 @@ pub mod envelope;
 pub mod error;
 pub mod idempotency;
 pub mod input;
+pub mod logins;
 pub mod lookups;
 pub mod openapi;
+pub mod pages;
+pub mod proof;
 pub mod public_url;
 pub mod rate_limit;
+pub mod receiving;
 pub mod request_log;
 pub mod routes;
+pub mod security_headers;
+pub mod sending;
 pub mod state;
+mod token_memory;
 
 pub use state::{AppState, Readiness};
 
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
 use rate_limit::RateLimits;
+use security_headers::SecurityHeaders;
 
 /// How long a browser may remember what origins are allowed, in seconds: the longest Chromium honours.
 const CORS_SECONDS: u64 = 7_200;
@@ -54,14 +68,22 @@ pub fn router(state: AppState, others: Router<AppState>) -> Result<Router, Strin
     let api = api.layer(map_response(never_cache));
     let routes = Router::new().merge(api).merge(description).merge(routes::health::routes()).merge(others);
     let (body_bytes_max, origins) = (state.body_bytes_max, state.origins.clone());
-    Ok(surround(routes, state, body_bytes_max, &origins))
+    let security = SecurityHeaders::new(state.public_url.is_https(), &origins);
+    Ok(surround(routes, state, body_bytes_max, &origins, security))
 }
 
 /// Every route of the API, with its description.
 pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
     let staff = OpenApiRouter::new()
-        .merge(routes::audit::routes())
+        .merge(routes::appointments::routes())
+        .merge(routes::recordings::routes())
+        .merge(routes::transcripts::routes())
+        .merge(routes::uploads::routes())
+        .merge(routes::notifications::routes())
+        .merge(routes::api_tokens::routes())
+        .merge(routes::second_factor::routes())
         .merge(routes::sectors::routes())
+        .merge(routes::audit::routes())
         .merge(routes::me::routes())
         .merge(routes::users::routes())
         .merge(routes::departments::routes())
@@ -82,9 +104,12 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::call_events::routes())
         .route_layer(from_fn_with_state(state.clone(), idempotency::read_key));
     let auth = OpenApiRouter::new()
-        .nest("/api/auth", routes::auth::routes().into())
+        .merge(routes::auth::routes())
+        .merge(routes::second_factor::login_routes())
+        .merge(routes::password_reset::routes())
         .route_layer(from_fn_with_state(state.clone(), rate_limit::limit_auth));
     let public = OpenApiRouter::new()
+        .merge(routes::appointment_page::routes())
         .merge(routes::public_call::routes())
         .merge(routes::call_status::routes())
         .merge(routes::turn::routes())
@@ -93,7 +118,7 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
 }
 
 /// Puts around `routes` what holds for all of them, the last named outermost.
-fn surround<S>(routes: Router<S>, state: S, body_bytes_max: usize, origins: &[HeaderValue]) -> Router
+fn surround<S>(routes: Router<S>, state: S, body_bytes_max: usize, origins: &[HeaderValue], security: SecurityHeaders) -> Router
 where
     S: Clone + Send + Sync + 'static,
     Clock: FromRef<S>,
@@ -104,16 +129,16 @@ where
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::unknown_method)
         .layer(DefaultBodyLimit::max(body_bytes_max))
-        .layer(cors(origins))
         .layer(CatchPanicLayer::custom(error::answer_panic))
+        .layer(cors(origins))
         .layer(from_fn_with_state(state.clone(), request_log::log_request))
+        .layer(map_response(move |response: Response| std::future::ready(security.on(response))))
         .with_state(state)
 }
 
-/// Answers hold tokens and contacts: nobody on the way may keep them or take them for something else.
+/// Answers hold tokens and contacts: nobody on the way may keep them.
 async fn never_cache(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -127,9 +152,18 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
             CONTENT_TYPE,
             HeaderName::from_static("x-tenant"),
             HeaderName::from_static("idempotency-key"),
+            RANGE,
+            IF_RANGE,
             request_log::REQUEST_ID.clone(),
         ])
-        .expose_headers([RETRY_AFTER, request_log::REQUEST_ID.clone()])
+        .expose_headers([
+            RETRY_AFTER,
+            ACCEPT_RANGES,
+            CONTENT_DISPOSITION,
+            CONTENT_RANGE,
+            ETAG,
+            request_log::REQUEST_ID.clone(),
+        ])
         .max_age(std::time::Duration::from_secs(CORS_SECONDS))
 }
 
@@ -146,10 +180,10 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::auth::Tokens;
+    use crate::auth::{Revocations, Tokens};
     use crate::config::{Limits, Server};
     use crate::domain::clock::Timestamp;
-    use crate::http::caller::Supervisor;
+    use crate::http::caller::{Callers, Supervisor};
     use crate::http::envelope::Data;
     use crate::http::error::ApiError;
     use crate::http::input::{Body, Fields, Ids, Input};
@@ -159,7 +193,7 @@ mod tests {
         clock: Clock,
         ids: IdSource,
         limits: RateLimits,
-        tokens: Tokens,
+        callers: Callers,
     }
 
     struct Name(String);
@@ -174,7 +208,11 @@ mod tests {
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
         let parts = Parts {
             limits: RateLimits::new(&Limits::default(), &Server::default(), clock.clone()).unwrap(),
-            tokens: Tokens::new(b"a secret of some length for tests", clock.clone()),
+            callers: Callers::new(
+                Tokens::new(b"a secret of some length for tests", clock.clone()),
+                Revocations::new(clock.clone(), 900),
+                None,
+            ),
             ids: IdSource::seeded(1),
             clock,
         };
@@ -188,7 +226,7 @@ mod tests {
             .route("/{token}/validate", get(async || Data::new("validate")))
             .route("/status/{call_id}", get(async || Data::new("status")))
             .route_layer(from_fn_with_state(parts.clone(), rate_limit::limit_public));
-        surround(Router::new().nest("/things", nested).nest("/call", public), parts, 1_000, &[])
+        surround(Router::new().nest("/things", nested).nest("/call", public), parts, 1_000, &[], SecurityHeaders::new(false, &[]))
     }
 
     async fn ask(app: &Router, method: &str, path: &str, body: &str) -> (StatusCode, axum::http::HeaderMap, Value) {

@@ -9,6 +9,7 @@ use axum::http::uri::Authority;
 
 use super::error::ApiError;
 use super::rate_limit::{self, RateLimits};
+use crate::config::Server;
 
 /// The configured address, without a slash at its end.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,37 @@ impl PublicUrl {
             Err(format!("the public URL {url:?} must start with http:// or https://"))
         }
     }
+
+    /// Whether the world is told to come by https.
+    pub fn is_https(&self) -> bool {
+        self.0.as_deref().is_some_and(|url| url.starts_with("https://"))
+    }
+}
+
+/// What links in mails start with: the configured address, or else where this server listens. Never what a request says:
+/// whoever asks for somebody else's mail must not choose where its link leads.
+#[derive(Clone, Debug)]
+pub struct MailBase(Arc<str>);
+
+impl MailBase {
+    /// From the settings.
+    pub fn new(server: &Server) -> Self {
+        let configured = server.public_url.as_deref().map(|url| url.trim().trim_end_matches('/'));
+        let own = || {
+            let address = server.listen_address();
+            if address.ip().is_unspecified() {
+                format!("http://localhost:{}", address.port())
+            } else {
+                format!("http://{address}")
+            }
+        };
+        Self(configured.filter(|url| !url.is_empty()).map_or_else(own, str::to_owned).into())
+    }
+
+    /// The page where a new password is chosen.
+    pub fn of_reset(&self, token: &str) -> String {
+        format!("{}/reset-password?token={token}", self.0)
+    }
 }
 
 /// Extracts the address that links in the answer start with: `https://queue.example.com`.
@@ -33,6 +65,11 @@ impl PublicUrl {
 pub struct BaseUrl(Arc<str>);
 
 impl BaseUrl {
+    /// Without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The page a customer opens.
     pub fn of_link(&self, token: &str) -> String {
         format!("{}/call/{token}", self.0)
@@ -87,6 +124,19 @@ mod tests {
         assert_eq!(base.of_link("abc"), "https://queue.example.com/call/abc");
         assert_eq!(base.of_socket(), "wss://queue.example.com/socket/websocket");
         assert_eq!(BaseUrl(Arc::from("http://127.0.0.1:4000")).of_socket(), "ws://127.0.0.1:4000/socket/websocket");
+    }
+
+    #[test]
+    fn links_in_mails_start_with_what_is_configured() {
+        let of = |server: Server| MailBase::new(&server).of_reset("abc");
+        assert_eq!(of(Server::default()), "http://127.0.0.1:4000/reset-password?token=abc");
+        let public_url = Some("https://queue.example.com/ ".to_owned());
+        assert_eq!(
+            of(Server { public_url, ..Server::default() }),
+            "https://queue.example.com/reset-password?token=abc"
+        );
+        let bind = std::net::Ipv4Addr::UNSPECIFIED.into();
+        assert_eq!(of(Server { bind, ..Server::default() }), "http://localhost:4000/reset-password?token=abc");
     }
 
     #[test]

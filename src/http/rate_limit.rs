@@ -22,9 +22,6 @@ use crate::config::{Limits, Server};
 use crate::domain::clock::Clock;
 use crate::domain::network::Network;
 
-/// How much wider than an account's the bound of one address on `/api/auth/*` is: an office of a dozen people behind
-/// one address logs in at nine o'clock, a guesser of many accounts does not get far.
-const ADDRESS_FACTOR: u32 = 12;
 /// Most keys one limiter keeps apart: at some 50 bytes each 5 MB. Beyond it keys share buckets until a sweep.
 const KEYS_MAX: usize = 100_000;
 /// Buckets shared by keys beyond the bound: a flood of addresses then slows down a thousandth of the others each.
@@ -79,7 +76,7 @@ impl RateLimits {
         Ok(Self(Arc::new(Inner {
             enabled: limits.rate_limit,
             account: limiter(limits.auth_per_minute),
-            auth_address: limiter(limits.auth_per_minute.saturating_mul(ADDRESS_FACTOR)),
+            auth_address: limiter(limits.auth_address_per_minute),
             public_address: limiter(limits.public_per_minute),
             clock,
             hasher: RandomState::new(),

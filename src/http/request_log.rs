@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -93,20 +94,19 @@ pub async fn log_request(
     with_id(response, fault.is_some(), &request_id)
 }
 
-/// Puts the id into the header and, where this server is at fault, into the body.
-fn with_id(response: Response, at_fault: bool, request_id: &str) -> Response {
+/// Puts the id into the header and, where this server is at fault, into the body; what else the answer says stays.
+fn with_id(mut response: Response, at_fault: bool, request_id: &str) -> Response {
     let status = response.status();
-    let mut response = if at_fault {
+    if at_fault {
         let detail = if status == StatusCode::SERVICE_UNAVAILABLE { UNAVAILABLE_DETAIL } else { INTERNAL_DETAIL };
-        let body = Json(detail_body(detail.into(), None, Some(request_id.to_owned())));
-        let mut named = (status, body).into_response();
-        if let Some(seconds) = response.headers().get(axum::http::header::RETRY_AFTER) {
-            named.headers_mut().insert(axum::http::header::RETRY_AFTER, seconds.clone());
+        let named = Json(detail_body(detail.into(), None, Some(request_id.to_owned()))).into_response();
+        let (kind, body) = (named.headers().get(CONTENT_TYPE).cloned(), named.into_body());
+        *response.body_mut() = body;
+        response.headers_mut().remove(CONTENT_LENGTH);
+        if let Some(kind) = kind {
+            response.headers_mut().insert(CONTENT_TYPE, kind);
         }
-        named
-    } else {
-        response
-    };
+    }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(REQUEST_ID.clone(), id);
     }

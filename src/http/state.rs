@@ -7,15 +7,18 @@ use axum::extract::FromRef;
 use axum::http::HeaderValue;
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use super::caller::Callers;
 use super::lookups::Lookups;
-use super::public_url::PublicUrl;
+use super::public_url::{MailBase, PublicUrl};
 use super::rate_limit::RateLimits;
+use super::token_memory::ApiTokens;
 use crate::actors::handle::Queues;
 use crate::actors::webhooks::Webhooks;
-use crate::auth::{Passwords, Seal, Tokens};
+use crate::auth::{Lockouts, Passwords, Revocations, Seal, Tokens};
 use crate::config::{Config, Turn};
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
+use crate::files::Files;
 use crate::live::hub::Hub;
 use crate::store::Store;
 
@@ -27,9 +30,17 @@ pub struct AppState {
     /// Sockets that end with a login or a membership.
     pub hub: Hub,
     pub tokens: Tokens,
+    /// Who sends a request.
+    pub callers: Callers,
+    /// Access tokens that are believed no longer.
+    pub revocations: Revocations,
     pub passwords: Passwords,
+    /// Accounts that were tried in vain.
+    pub lockouts: Lockouts,
     /// What is kept so that only this server reads it.
     pub seal: Seal,
+    /// The bytes of attachments and recordings.
+    pub files: Files,
     pub webhooks: Webhooks,
     pub limits: RateLimits,
     pub clock: Clock,
@@ -39,6 +50,8 @@ pub struct AppState {
     pub public_url: PublicUrl,
     /// Servers for the media of calls.
     pub turn: Arc<Turn>,
+    /// What links in mails start with.
+    pub mail_base: MailBase,
     /// What `/metrics` renders; without one it is empty.
     pub metrics: Option<PrometheusHandle>,
     /// Web origins that may call from a browser, besides our own.
@@ -46,6 +59,9 @@ pub struct AppState {
     /// Largest body; read once, when the router is built.
     #[from_ref(skip)]
     pub body_bytes_max: usize,
+    /// Minutes before an appointment at which it is reminded of.
+    #[from_ref(skip)]
+    pub reminder_minutes: Arc<[u32]>,
 }
 
 impl AppState {
@@ -56,8 +72,10 @@ impl AppState {
         queues: Queues,
         hub: Hub,
         tokens: Tokens,
+        revocations: Revocations,
         passwords: Passwords,
         seal: Seal,
+        files: Files,
         webhooks: Webhooks,
         metrics: Option<PrometheusHandle>,
         readiness: Readiness,
@@ -73,13 +91,18 @@ impl AppState {
         if config.turn.turn_urls.iter().any(|url| !url.trim().is_empty()) && config.turn.turn_secret.is_none() {
             return Err("TURN servers need their secret: set --turn-secret, or leave --turn-urls empty".to_owned());
         }
+        let api_tokens = ApiTokens::new(store.clone(), clock.clone());
         Ok(Self {
             store,
             queues,
             hub,
+            callers: Callers::new(tokens.clone(), revocations.clone(), Some(api_tokens)),
             tokens,
+            revocations,
             passwords,
+            lockouts: Lockouts::new(clock.clone(), config.auth.lockout_failures),
             seal,
+            files,
             webhooks,
             limits: RateLimits::new(&config.limits, &config.server, clock.clone())?,
             lookups: Lookups::new(clock.clone()),
@@ -88,9 +111,11 @@ impl AppState {
             readiness,
             public_url: PublicUrl::new(config.server.public_url.as_deref())?,
             turn: Arc::new(config.turn.clone()),
+            mail_base: MailBase::new(&config.server),
             metrics,
             origins: origins.into(),
             body_bytes_max: config.server.body_bytes_max,
+            reminder_minutes: config.mail.reminder_minutes.as_slice().into(),
         })
     }
 }

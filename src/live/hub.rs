@@ -291,7 +291,7 @@ impl Hub {
     }
 
     /// Closes the sockets of a user or of one of his logins.
-    pub fn close_sockets(&self, tenant: TenantId, login: Login) {
+    pub fn close_sockets(&self, tenant: TenantId, login: Login, close: Close) {
         for socket in self.0.sockets.iter() {
             let SocketOwner::Staff { user, session } = socket.owner else { continue };
             let meant = match login {
@@ -299,7 +299,7 @@ impl Hub {
                 Login::Session(id) => id == session,
             };
             if socket.tenant == tenant && meant {
-                socket.outbox.close(Close::LOGGED_OUT);
+                socket.outbox.close(close);
             }
         }
     }

@@ -177,11 +177,11 @@ fn closing_a_login_closes_its_sockets_only() {
         .map(|(outbox, owner)| desk.hub.register_socket(desk.tenant, owner, Arc::clone(outbox)))
         .collect();
     let closed = || outboxes.each_ref().map(|one| matches!(one.try_next(), Some(Delivery::SocketClosed(_))));
-    desk.hub.close_sockets(desk.ids.next(now), Login::User(user));
+    desk.hub.close_sockets(desk.ids.next(now), Login::User(user), Close::LOGGED_OUT);
     assert_eq!(closed(), [false, false, false]);
-    desk.hub.close_sockets(desk.tenant, Login::Session(session));
+    desk.hub.close_sockets(desk.tenant, Login::Session(session), Close::LOGGED_OUT);
     assert_eq!(closed(), [true, false, false]);
-    desk.hub.close_sockets(desk.tenant, Login::User(user));
+    desk.hub.close_sockets(desk.tenant, Login::User(user), Close::LOGGED_OUT);
     assert_eq!(closed(), [true, true, false]);
     desk.hub.close_all(Close::GOING_AWAY);
     assert_eq!(closed(), [true, true, true]);

@@ -39,6 +39,8 @@ pub struct Close {
 impl Close {
     /// The login is over. 1000 tells the official client not to dial again.
     pub const LOGGED_OUT: Close = Close { code: 1000, reason: "logged_out" };
+    /// The user's role changed; the client shall dial again, and is then let in with the new one.
+    pub const ROLE_CHANGED: Close = Close { code: 4005, reason: "role_changed" };
     /// The server stops; the client shall dial again.
     pub const GOING_AWAY: Close = Close { code: 1001, reason: "server_restarting" };
     /// A message that must not be dropped found the outbox full, or the socket took nothing for too long.

@@ -12,6 +12,10 @@ use super::webhooks::Outbox;
 pub struct Bells {
     /// Webhooks are to be called.
     pub webhooks: Outbox,
+    /// Mail is waiting to leave.
+    pub mails: Bell,
+    /// Reminders were planned or moved, or a call of an appointment was completed.
+    pub appointments: Bell,
 }
 
 /// A bell: rung while nobody listens, it is heard by who listens next.

@@ -58,6 +58,7 @@ pub async fn erase(work: &mut Work, customer: CustomerId) -> Result<Erased> {
         return Ok(Erased::InCall);
     }
     empty_calls(work, &ids).await?;
+    empty_appointments(work, &ids).await?;
     empty_links(work, &ids).await?;
     // Those who were merged into him go with him.
     sqlx::query!("DELETE FROM customers WHERE tenant_id = $1 AND id = $2", tenant.0, customer.0)
@@ -82,6 +83,32 @@ async fn empty_calls(work: &mut Work, ids: &[Uuid]) -> Result<()> {
          WHERE tenant_id = $1 AND customer_id = ANY ($2) AND NOT open",
         tenant.0,
         ids
+    )
+    .execute(work.tx())
+    .await?;
+    Ok(())
+}
+
+/// Appointments, and what was still to be said of them.
+async fn empty_appointments(work: &mut Work, ids: &[Uuid]) -> Result<()> {
+    let (tenant, now) = (work.tenant, work.now);
+    sqlx::query!(
+        "DELETE FROM mails
+         WHERE tenant_id = $1 AND kind LIKE 'appointment%' AND lower(recipient) IN (
+             SELECT lower(email) FROM customers WHERE tenant_id = $1 AND id = ANY ($2)
+             UNION SELECT lower(customer_email) FROM appointments WHERE tenant_id = $1 AND customer_id = ANY ($2)
+         )",
+        tenant.0,
+        ids
+    )
+    .execute(work.tx())
+    .await?;
+    sqlx::query!(
+        "UPDATE appointments SET customer_name = '', customer_email = NULL, customer_phone = NULL, updated_at = $3
+         WHERE tenant_id = $1 AND customer_id = ANY ($2)",
+        tenant.0,
+        ids,
+        now.to_utc()
     )
     .execute(work.tx())
     .await?;

@@ -130,6 +130,16 @@ async fn redirect(work: &mut Work, kept: Uuid, gone: &[Uuid]) -> Result<()> {
     )
     .execute(work.tx())
     .await?;
+    // In the order in which whoever changes an appointment locks them.
+    sqlx::query!(
+        "UPDATE appointments SET customer_id = $2, updated_at = $4 WHERE tenant_id = $1 AND customer_id = ANY ($3)",
+        tenant.0,
+        kept,
+        gone,
+        now.to_utc()
+    )
+    .execute(work.tx())
+    .await?;
     sqlx::query!(
         "UPDATE access_links SET customer_id = $2 WHERE tenant_id = $1 AND customer_id = ANY ($3)",
         tenant.0,

@@ -208,6 +208,12 @@ pub async fn find(store: &Store, tenant: TenantId, customer: CustomerId) -> Resu
     read(&mut tx, tenant, customer).await
 }
 
+/// As `find`, within a change.
+pub async fn find_in(work: &mut Work, customer: CustomerId) -> Result<Option<Customer>> {
+    let tenant = work.tenant;
+    read(work.tx(), tenant, customer).await
+}
+
 pub(super) async fn read(
     connection: &mut PgConnection,
     tenant: TenantId,

@@ -63,6 +63,24 @@ pub struct Link {
     pub custom_fields: CustomFields,
     /// The call that used a single-use link up.
     pub call_id: Option<CallId>,
+    /// When the appointment is due that is joined by it; read by its token alone.
+    #[serde(skip)]
+    pub due: Option<Due>,
+}
+
+/// The time of an appointment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub at: Timestamp,
+    /// Whoever comes later than this has missed it.
+    pub until: Timestamp,
+}
+
+impl Link {
+    /// Since when who joins at `now` counts as waiting, if by an appointment; nobody who missed his.
+    pub fn due_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.due.filter(|due| now < due.until).map(|due| due.at)
+    }
 }
 
 /// What a new link is made of.
@@ -185,6 +203,7 @@ impl LinkRow {
             tag_ids: self.tag_ids.into_iter().map(TagId).collect(),
             custom_fields: self.custom_fields.map(|Json(fields)| fields).unwrap_or_default(),
             call_id: self.call_id.map(CallId),
+            due: None,
         }
     }
 }
@@ -411,5 +430,15 @@ pub async fn by_token(store: &Store, token: &str, now: Timestamp) -> Result<Opti
     let tenant = sqlx::query_scalar!("SELECT vez_tenant_of_link($1)", token).fetch_one(store.app()).await?;
     let Some(tenant) = tenant.map(TenantId) else { return Ok(None) };
     let mut tx = store.tenant_tx(tenant).await?;
-    Ok(read(&mut tx, tenant, Wanted::Token(token), now).await?.pop().map(|link| (tenant, link)))
+    let Some(mut link) = read(&mut tx, tenant, Wanted::Token(token), now).await?.pop() else { return Ok(None) };
+    let due = sqlx::query!(
+        "SELECT scheduled_at, ends_at FROM appointments
+         WHERE tenant_id = $1 AND link_id = $2 AND status IN ('scheduled', 'confirmed')",
+        tenant.0,
+        link.id.0
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    link.due = due.map(|row| Due { at: row.scheduled_at.into(), until: row.ends_at.into() });
+    Ok(Some((tenant, link)))
 }

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `embedded` | the private Postgres process |
 //! | `connect` | pools, roles, the tenant's transaction |
+//! | `bells` | who is woken by a commit |
 //! | `error` | what may go wrong, by SQLSTATE |
 //! | `page` | pages and sorting of lists |
 //! | `migrate` | migrations and roles |
@@ -18,6 +19,11 @@
 //! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod api_tokens;
+pub mod appointment_changes;
+pub mod appointment_followers;
+pub mod appointment_news;
+pub mod appointments;
 pub mod audit;
 mod bells;
 pub mod call_messages;
@@ -37,6 +43,7 @@ pub mod events;
 pub mod idempotency;
 mod identifiers;
 pub mod links;
+pub mod mails;
 mod members;
 mod migrate;
 pub mod notifications;
@@ -45,15 +52,21 @@ pub mod ownership;
 mod page;
 pub mod plans;
 pub mod providers;
+pub mod password_resets;
 mod ratings;
+pub mod recordings;
 pub mod record;
 mod record_columns;
 pub mod restore;
 mod restore_rows;
+pub mod second_factors;
 pub mod sectors;
 pub mod sessions;
 pub mod tags;
 pub mod tenants;
+pub mod transcripts;
+pub mod unfinished_files;
+pub mod uploads;
 mod turns;
 pub mod users;
 pub mod webhooks;

@@ -1,31 +1,94 @@
-//! Owns a user's notices.
+//! Owns the rows of notices, which members of staff are given and nobody else reads.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::{Postgres, QueryBuilder};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Result, Store, Work};
+use super::page::push_page;
+use super::{Page, Paged, Result, SortOrder, Store, Work};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{TenantId, UserId};
+use crate::domain::ids::{NotificationId, TenantId, UserId};
 
 /// Most unread notices that are ever shown at once.
 pub const UNREAD_LIMIT: u32 = 100;
 
 /// A notice, as `new_notification` pushes it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Notification {
-    pub id: Uuid,
+    pub id: NotificationId,
+    /// What it is about, for programs.
     #[serde(rename = "type")]
     pub kind: String,
     pub title: String,
     pub body: String,
     pub inserted_at: Timestamp,
+    /// Null while it is unread.
+    pub read_at: Option<Timestamp>,
+}
+
+#[derive(sqlx::FromRow)]
+struct NotificationRow {
+    id: Uuid,
+    kind: String,
+    title: String,
+    body: String,
+    inserted_at: DateTime<Utc>,
+    read_at: Option<DateTime<Utc>>,
+}
+
+impl From<NotificationRow> for Notification {
+    fn from(row: NotificationRow) -> Self {
+        Self {
+            id: NotificationId(row.id),
+            kind: row.kind,
+            title: row.title,
+            body: row.body,
+            inserted_at: row.inserted_at.into(),
+            read_at: row.read_at.map(Timestamp::from),
+        }
+    }
+}
+
+/// One page of a user's notices, the newest first; with `unread`, only those he has read or has not.
+pub async fn list(
+    store: &Store,
+    tenant: TenantId,
+    user: UserId,
+    unread: Option<bool>,
+    page: Page,
+) -> Result<Paged<Notification>> {
+    let narrow = |query: &mut QueryBuilder<Postgres>| {
+        query.push(" FROM notifications n WHERE n.tenant_id = ").push_bind(tenant.0);
+        query.push(" AND n.user_id = ").push_bind(user.0);
+        match unread {
+            Some(true) => {
+                query.push(" AND n.read_at IS NULL");
+            }
+            Some(false) => {
+                query.push(" AND n.read_at IS NOT NULL");
+            }
+            None => {}
+        }
+    };
+    let mut tx = store.tenant_tx(tenant).await?;
+    let mut count = QueryBuilder::new("SELECT count(*)");
+    narrow(&mut count);
+    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
+    let mut query = QueryBuilder::new("SELECT n.id, n.kind, n.title, n.body, n.inserted_at, n.read_at");
+    narrow(&mut query);
+    push_page(&mut query, "n.inserted_at", SortOrder::Desc, "n.id", page);
+    let rows: Vec<NotificationRow> = query.build_query_as().fetch_all(&mut *tx).await?;
+    Ok(Paged { items: rows.into_iter().map(Notification::from).collect(), page, total_count })
 }
 
 /// The newest unread notices of a user, newest first.
 pub async fn unread(store: &Store, tenant: TenantId, user: UserId) -> Result<Vec<Notification>> {
     let mut tx = store.tenant_tx(tenant).await?;
-    let rows = sqlx::query!(
-        "SELECT id, kind, title, body, inserted_at FROM notifications
+    let rows = sqlx::query_as!(
+        NotificationRow,
+        "SELECT id, kind, title, body, inserted_at, read_at FROM notifications
          WHERE tenant_id = $1 AND user_id = $2 AND read_at IS NULL ORDER BY inserted_at DESC, id DESC LIMIT $3",
         tenant.0,
         user.0,
@@ -33,27 +96,19 @@ pub async fn unread(store: &Store, tenant: TenantId, user: UserId) -> Result<Vec
     )
     .fetch_all(&mut *tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Notification {
-            id: row.id,
-            kind: row.kind,
-            title: row.title,
-            body: row.body,
-            inserted_at: row.inserted_at.into(),
-        })
-        .collect())
+    Ok(rows.into_iter().map(Notification::from).collect())
 }
 
-/// Keeps a notice for a user together with what it tells of; false when there is no such user.
-pub async fn create_in(work: &mut Work, user: UserId, new: &Notification) -> Result<bool> {
-    let tenant = work.tenant.0;
+/// Keeps a notice for a user; false when there is no such user. It is pushed once it is committed, by
+/// `Queues::notify`.
+pub async fn create(work: &mut Work, user: UserId, new: &Notification) -> Result<bool> {
+    let tenant = work.tenant;
     let done = sqlx::query!(
         "INSERT INTO notifications (tenant_id, id, user_id, kind, title, body, inserted_at)
          SELECT tenant_id, $3, id, $4, $5, $6, $7 FROM users WHERE tenant_id = $1 AND id = $2",
-        tenant,
+        tenant.0,
         user.0,
-        new.id,
+        new.id.0,
         new.kind,
         new.title,
         new.body,
@@ -64,38 +119,33 @@ pub async fn create_in(work: &mut Work, user: UserId, new: &Notification) -> Res
     Ok(done.rows_affected() > 0)
 }
 
-/// Keeps a notice for a user; false when there is no such user.
-pub async fn create(store: &Store, tenant: TenantId, user: UserId, new: &Notification) -> Result<bool> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    let done = sqlx::query!(
-        "INSERT INTO notifications (tenant_id, id, user_id, kind, title, body, inserted_at)
-         SELECT tenant_id, $3, id, $4, $5, $6, $7 FROM users WHERE tenant_id = $1 AND id = $2",
+/// Marks one of a user's notices as read, once; as it is then. `None` when he has none with this id.
+pub async fn mark_read(work: &mut Work, user: UserId, id: NotificationId) -> Result<Option<Notification>> {
+    let (tenant, now) = (work.tenant, work.now);
+    let row = sqlx::query_as!(
+        NotificationRow,
+        "UPDATE notifications SET read_at = COALESCE(read_at, $4) WHERE tenant_id = $1 AND user_id = $2 AND id = $3
+         RETURNING id, kind, title, body, inserted_at, read_at",
         tenant.0,
         user.0,
-        new.id,
-        new.kind,
-        new.title,
-        new.body,
-        new.inserted_at.to_utc()
-    )
-    .execute(&mut *tx)
-    .await?;
-    tx.commit().await?;
-    Ok(done.rows_affected() > 0)
-}
-
-/// Marks a notice as read; false when there is none.
-pub async fn mark_read(store: &Store, tenant: TenantId, user: UserId, id: Uuid, now: Timestamp) -> Result<bool> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    let done = sqlx::query!(
-        "UPDATE notifications SET read_at = COALESCE(read_at, $4) WHERE tenant_id = $1 AND user_id = $2 AND id = $3",
-        tenant.0,
-        user.0,
-        id,
+        id.0,
         now.to_utc()
     )
-    .execute(&mut *tx)
+    .fetch_optional(work.tx())
     .await?;
-    tx.commit().await?;
-    Ok(done.rows_affected() > 0)
+    Ok(row.map(Notification::from))
+}
+
+/// Marks all of a user's notices as read; how many there were to mark.
+pub async fn mark_all_read(work: &mut Work, user: UserId) -> Result<u64> {
+    let (tenant, now) = (work.tenant, work.now);
+    let done = sqlx::query!(
+        "UPDATE notifications SET read_at = $3 WHERE tenant_id = $1 AND user_id = $2 AND read_at IS NULL",
+        tenant.0,
+        user.0,
+        now.to_utc()
+    )
+    .execute(work.tx())
+    .await?;
+    Ok(done.rows_affected())
 }

@@ -58,7 +58,7 @@ written_calls AS (
         connected = excluded.connected, updated_at = excluded.updated_at, version = excluded.version,
         transfer = excluded.transfer, epoch = excluded.epoch
     WHERE stored.version < excluded.version
-    RETURNING 1
+    RETURNING tenant_id, id, link_id, status, completed_at
 ),
 written_agents AS (
     INSERT INTO agents AS stored (
@@ -143,6 +143,17 @@ due_deliveries AS (
     INSERT INTO webhook_deliveries (tenant_id, webhook_id, event_id, seq, event, subject_id, due_at, inserted_at)
     SELECT told.tenant_id, webhooks.id, told.id, told.seq, told.event, told.subject_id, told.at, told.at
     FROM told JOIN webhooks ON webhooks.tenant_id = told.tenant_id AND active AND told.event = ANY (webhooks.events)
+),
+-- A completed call that was joined by an appointment's link: whoever follows appointments completes it. Nothing is locked here
+-- that staff may be editing. A call that ended more than an hour before its time was another one.
+met_appointments AS (
+    INSERT INTO appointment_calls (tenant_id, appointment_id, call_id)
+    SELECT call.tenant_id, appointment.id, call.id
+    FROM written_calls AS call
+    JOIN appointments AS appointment ON appointment.tenant_id = call.tenant_id AND appointment.link_id = call.link_id
+    WHERE call.status = 'completed' AND appointment.status IN ('scheduled', 'confirmed')
+      AND call.completed_at >= appointment.scheduled_at - interval '1 hour'
+    ON CONFLICT DO NOTHING
 ),
 marked AS (
     UPDATE writer_marks SET batch_id = $3, epoch = $1 WHERE shard = $2

@@ -321,3 +321,13 @@ pub async fn update(work: &mut Work, user: UserId, change: UserChange) -> Result
     .await?;
     row.map(User::try_from).transpose()
 }
+
+/// The present roles of users of all companies who were changed since then: what a server that starts must believe rather
+/// than their tokens.
+pub async fn roles_changed_since(store: &Store, since: Timestamp) -> Result<Vec<(UserId, Role)>> {
+    let rows = sqlx::query!("SELECT id, role FROM users WHERE updated_at >= $1", since.to_utc())
+        .fetch_all(store.system())
+        .await?;
+    let corrupt = |id: Uuid| StoreError::Corrupt { table: "users", column: "role", row: id.to_string() };
+    rows.into_iter().map(|row| Ok((UserId(row.id), row.role.parse().map_err(|_| corrupt(row.id))?))).collect()
+}

@@ -31,7 +31,7 @@ use axum::Router;
 use axum::routing::any;
 
 use crate::actors::handle::Queues;
-use crate::auth::Tokens;
+use crate::auth::{Revocations, Tokens};
 use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
@@ -53,6 +53,7 @@ pub struct WsParts {
     pub queues: Queues,
     pub store: Store,
     pub tokens: Tokens,
+    pub revocations: Revocations,
     pub clock: Clock,
     pub ids: IdSource,
 }
@@ -109,6 +110,10 @@ impl WsState {
 
     fn tokens(&self) -> &Tokens {
         &self.0.parts.tokens
+    }
+
+    fn revocations(&self) -> &Revocations {
+        &self.0.parts.revocations
     }
 
     fn clock(&self) -> &Clock {

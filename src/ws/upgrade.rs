@@ -14,7 +14,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::{WsState, socket};
-use crate::auth::{Principal, TokenError};
+use crate::auth::{Claims, Principal, TokenError, Use};
 use crate::live::push::Version;
 use crate::store;
 
@@ -48,7 +48,11 @@ pub(super) async fn upgrade(
     let Some(token) = token(query, &headers) else {
         return forbidden("A socket needs a token.");
     };
-    let principal = match state.tokens().read(&token).and_then(Principal::try_from) {
+    let believed = |claims: Claims| match claims.usage {
+        Use::Access if state.revocations().role_now(&claims).is_none() => Err(TokenError::Invalid),
+        _ => Principal::try_from(claims),
+    };
+    let principal = match state.tokens().read(&token).and_then(believed) {
         Ok(principal) => principal,
         Err(TokenError::Expired) => return forbidden("The token has expired."),
         Err(_) => return forbidden("The token is not valid."),

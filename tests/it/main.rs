@@ -4,6 +4,8 @@
 
 mod api;
 mod harness;
+mod logs;
+mod mail;
 mod people;
 mod persistence;
 mod record;

@@ -184,13 +184,16 @@ async fn full_world(store: &Store, options: &sqlx::postgres::PgConnectOptions, s
         .await
         .unwrap();
     let notice = vez::store::notifications::Notification {
-        id: world.ids.uuid(now),
+        id: world.ids.next(now),
         kind: "note".into(),
         title: "Olá".into(),
         body: "...".into(),
         inserted_at: now,
+        read_at: None,
     };
-    assert!(vez::store::notifications::create(store, tenant, world.user, &notice).await.unwrap());
+    let mut work = store.work(tenant, now, None).await.unwrap();
+    assert!(vez::store::notifications::create(&mut work, world.user, &notice).await.unwrap());
+    work.commit().await.unwrap();
     let call = world.next(&world.call(1), |call| call.link_id = Some(link.id));
     let mut batch = world.batch_of(&call);
     let part = batch.tenants.get_mut(&tenant).unwrap();

@@ -106,13 +106,21 @@ impl Rest {
     /// # Errors
     /// When the address is of another kind.
     pub fn new(base_url: &str) -> Result<Self, RestError> {
+        Self::with_connections(base_url, POOL_SIZE)
+    }
+
+    /// As [`Rest::new`], with another number of connections at most.
+    ///
+    /// # Errors
+    /// As [`Rest::new`].
+    pub fn with_connections(base_url: &str, connections: usize) -> Result<Self, RestError> {
         let authority = base_url
             .strip_prefix("http://")
             .map(|rest| rest.trim_end_matches('/'))
             .filter(|authority| !authority.is_empty() && !authority.contains('/'))
             .ok_or_else(|| RestError::Address(base_url.to_owned()))?;
         let authority = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
-        Ok(Self { pool: Arc::new(Pool::new(authority, POOL_SIZE)) })
+        Ok(Self { pool: Arc::new(Pool::new(authority, connections)) })
     }
 
     /// `host:port` of the server, for sockets.

@@ -9,7 +9,7 @@ use super::super::directory::{Shared, TenantLink};
 use super::super::error::CallError;
 use super::super::persistence::Settlement;
 use super::super::queue::{QueueMsg, ReplyPort};
-use super::super::wire::{ActiveCall, DashboardState, DepartmentFigures, NotificationState, PresenceState};
+use super::super::wire::{ActiveCall, DashboardState, DepartmentFigures, Notice, NotificationState, PresenceState};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, GrantId, UserId};
 use crate::queue::exchange::{Envelope, ToRoster};
@@ -98,6 +98,11 @@ pub enum TenantMsg {
     Notification {
         user: UserId,
         reply: oneshot::Sender<Option<NotificationState>>,
+    },
+    /// Notices that were kept for a user are pushed to him.
+    Notices {
+        user: UserId,
+        notices: Vec<Notice>,
     },
     Presence {
         department: DepartmentId,

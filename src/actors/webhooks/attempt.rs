@@ -83,7 +83,8 @@ impl Sender {
         };
         let former = target.former_secret.as_deref().and_then(|sealed| self.open(target.webhook, sealed));
         let signed = signature::headers(message.id, at, &body, &secret, former.as_deref());
-        let mut sent = vec![(CONTENT_TYPE.as_str(), "application/json".to_owned()), (USER_AGENT.as_str(), AGENT.into())];
+        let mut sent =
+            vec![(CONTENT_TYPE.as_str(), "application/json".to_owned()), (USER_AGENT.as_str(), AGENT.into())];
         sent.extend(signed);
         attempt.request_headers =
             Value::Object(sent.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect());

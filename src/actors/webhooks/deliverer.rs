@@ -12,9 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::Sender;
 use super::disabling::Disabling;
-use super::schedule::{
-    SENDING_MAX, SENDING_PER_WEBHOOK_MAX, SENDING_TO_FAILING_MAX, next_attempt,
-};
+use super::schedule::{SENDING_MAX, SENDING_PER_WEBHOOK_MAX, SENDING_TO_FAILING_MAX, next_attempt};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::IdSource;
 use crate::store::webhooks::{self, Endpoint, Finished, NewAttempt, Taken, Verdict};
@@ -209,8 +207,7 @@ impl Deliverer {
         }
         gauge!("vez_webhooks_sending").set(self.sending.len() as f64);
         let looked_at: Vec<Endpoint> = taking.iter().map(|(endpoint, _)| *endpoint).collect();
-        let next: HashMap<_, _> =
-            webhooks::next_due(&self.parts.store, &looked_at).await?.into_iter().collect();
+        let next: HashMap<_, _> = webhooks::next_due(&self.parts.store, &looked_at).await?.into_iter().collect();
         for endpoint in looked_at {
             if let Some(desk) = self.desks.get_mut(&endpoint) {
                 // Due and yet not taken: another process owns the database now, and this one is about to stop.

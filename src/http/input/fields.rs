@@ -43,6 +43,11 @@ impl Fields {
         self.errors.add(field, fault);
     }
 
+    /// Whether a field is at fault already.
+    pub fn has_fault(&self, field: &str) -> bool {
+        self.errors.has(field)
+    }
+
     /// Whether nothing was found wrong so far.
     pub fn faultless(&self) -> bool {
         self.errors.is_empty()
@@ -99,6 +104,22 @@ impl Fields {
             Some(_) => self.fault(field, "is invalid"),
         }
         String::new()
+    }
+
+    /// As `required_secret`, and it may be absent.
+    pub fn secret(&mut self, field: &'static str, chars_max: usize) -> Option<String> {
+        self.note(field, false, || {
+            notes::text(false, chars_max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+        });
+        match self.present(field)? {
+            Value::String(text) if text.is_empty() => {}
+            Value::String(text) => match text_fault(&text, chars_max) {
+                None => return Some(text),
+                Some(fault) => self.fault(field, fault),
+            },
+            _ => self.fault(field, "is invalid"),
+        }
+        None
     }
 
     /// An email address: something before and after one `@`, no blanks. The mail itself is the real test.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 
 use super::fields::Fields;
-use super::{EMAIL_CHARS_MAX, WORD_CHARS_MAX, notes, text_fault};
+use super::{EMAIL_CHARS_MAX, WORD_CHARS_MAX, notes};
 
 /// Longest web address that is kept.
 const URL_CHARS_MAX: usize = 2_000;
@@ -59,21 +59,6 @@ impl Fields {
     /// Whether a field is absent or null.
     pub fn is_absent(&self, field: &'static str) -> bool {
         self.object.get(field).is_none_or(Value::is_null)
-    }
-
-    /// A text taken as it is, untrimmed: a password that may be left out. Absent and null are `None`.
-    pub fn secret(&mut self, field: &'static str, chars_max: usize) -> Option<String> {
-        self.note(field, false, || {
-            notes::text(false, chars_max).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
-        });
-        match self.present(field)? {
-            Value::String(text) => match text_fault(&text, chars_max) {
-                None => return Some(text),
-                Some(fault) => self.fault(field, fault),
-            },
-            _ => self.fault(field, "is invalid"),
-        }
-        None
     }
 }
 

@@ -126,8 +126,27 @@ impl Fields {
 
     /// A list of objects, each read by `T` and with its own faults; absent and null are empty.
     pub fn items<T: Input>(&mut self, field: &'static str, count_max: usize) -> Vec<Result<T, FieldErrors>> {
+        self.read_items(field, true, count_max)
+    }
+
+    /// For partial updates: as `items`, `None` when absent; null is the empty list.
+    pub fn patch_items<T: Input>(
+        &mut self,
+        field: &'static str,
+        count_max: usize,
+    ) -> Option<Vec<Result<T, FieldErrors>>> {
+        let items = self.read_items(field, false, count_max);
+        self.object.contains_key(field).then_some(items)
+    }
+
+    fn read_items<T: Input>(
+        &mut self,
+        field: &'static str,
+        required: bool,
+        count_max: usize,
+    ) -> Vec<Result<T, FieldErrors>> {
         if let Some(notes) = &mut self.notes {
-            notes.add_schema(field, true, notes::list(describe::fields_schema::<T>(), count_max));
+            notes.add_schema(field, required, notes::list(describe::fields_schema::<T>(), count_max));
         }
         let items = self.array(field, count_max).unwrap_or_default();
         let read_item = |item| match item {

@@ -125,6 +125,12 @@ impl Params {
         self.read(name, W::read)
     }
 
+    /// A time in ISO 8601.
+    pub fn time(&mut self, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
+        self.note(name, false, || formatted(KnownFormat::DateTime));
+        self.read(name, time_of_query)
+    }
+
     /// A time in ISO 8601 that must be there.
     pub fn required_time(&mut self, name: &'static str) -> Result<Timestamp, ApiError> {
         self.note(name, true, || formatted(KnownFormat::DateTime));
@@ -196,10 +202,7 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned + Send> FromRequestParts<S> 
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        Path::<T>::from_request_parts(parts, state)
-            .await
-            .map(|Path(ids)| Self(ids))
-            .map_err(|_| ApiError::not_found())
+        Path::<T>::from_request_parts(parts, state).await.map(|Path(ids)| Self(ids)).map_err(|_| ApiError::not_found())
     }
 }
 

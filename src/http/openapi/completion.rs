@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::http::error::{INTERNAL_DETAIL, NOT_FOUND, UNAUTHORIZED, UNAVAILABLE_DETAIL};
 use crate::http::idempotency::KEY_CHARS_MAX;
+use crate::http::sending::OUTSIDE_DETAIL;
 
 /// Completes the document.
 pub fn complete(document: &mut Value) {
@@ -41,7 +42,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         operation["description"] = json!(format!("{said}{spaced}Least role: {role}."));
     }
     let in_path = add_path_parameters(path, operation);
-    if method == "post" && operation["responses"].get("201").is_some() {
+    let takes_file = operation["requestBody"]["content"].get("multipart/form-data").is_some();
+    if method == "post" && operation["responses"].get("201").is_some() && !takes_file {
         add_parameter(
             operation,
             json!({
@@ -54,7 +56,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let has_body = operation.get("requestBody").is_some();
     let has_parameters = operation["parameters"].as_array().is_some_and(|all| !all.is_empty());
     let is_staff = operation["security"].as_array().is_some_and(|all| all.iter().any(|one| one.get("staff").is_some()));
-    let is_limited = path.starts_with("/api/auth/") || path.starts_with("/api/v1/call/");
+    let is_limited =
+        path.starts_with("/api/auth/") || path.starts_with("/api/v1/call/") || path.starts_with("/api/v1/users/me/mfa");
     let writes = method != "get";
     let wanted = [
         ("400", "BadRequest", has_body || has_parameters || writes),
@@ -63,8 +66,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         ("404", "NotFound", in_path),
         ("408", "RequestTimeout", has_body),
         ("413", "PayloadTooLarge", has_body),
+        ("416", "RangeNotSatisfiable", operation["responses"].get("206").is_some()),
         ("422", "Unprocessable", writes),
-        ("429", "TooManyRequests", is_limited),
+        ("429", "TooManyRequests", is_limited || takes_file),
         ("500", "InternalError", true),
         ("503", "Unavailable", true),
     ];
@@ -117,6 +121,7 @@ fn responses() -> Value {
         ("NotFound", plain("Unknown, or of another company.", NOT_FOUND)),
         ("RequestTimeout", plain("The body did not come in time.", "The request body took too long")),
         ("PayloadTooLarge", plain("The body is too large.", "The request body is too large")),
+        ("RangeNotSatisfiable", plain("The range lies outside the file.", OUTSIDE_DETAIL)),
         ("Unprocessable", unprocessable()),
         ("TooManyRequests", limited),
         (

@@ -1,39 +1,34 @@
-//! Owns logging in, staying logged in and logging out. Passwords, tokens and their storage are elsewhere.
+//! Owns logging in, staying logged in and logging out. What a login is stands in `logins`, its second factor in
+//! `second_factor`, a forgotten password in `password_reset`.
 //!
 //! An unknown company, an unknown user, a wrong password and a deactivated user are answered alike and after the same
 //! work, so that nobody learns which of them it was.
 
-use std::net::IpAddr;
-
+use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::routing::post;
-use axum::{Json, Router};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use crate::auth::tokens::Bearer;
-use crate::auth::{Tokens, Use, sha256_hex};
-use crate::domain::ids::{SessionId, TenantId, UserId};
-use crate::domain::role::Role;
+use crate::auth::Use;
+use crate::domain::ids::SessionId;
 use crate::http::caller::bearer;
 use crate::http::envelope::Data;
 use crate::http::error::ApiError;
-use crate::http::input::{Body, EMAIL_CHARS_MAX, Fields, Input, WORD_CHARS_MAX};
-use crate::http::request_log::Tag;
+use crate::http::input::{Body, EMAIL_CHARS_MAX, Fields, Input, WORD_CHARS_MAX, described_bodies};
+use crate::http::logins::{Account, TagOf, TokenPair, refresh_hash};
+use crate::http::proof::PASSWORD_CHARS_MAX;
 use crate::http::state::AppState;
-use crate::live::hub::Login;
-use crate::store::sessions::Rotated;
-use crate::store::users::User;
-use crate::store::{sessions, tenants, users};
+use crate::store::sessions::{self, Rotated};
 
-/// Longest password that is hashed; hashing time grows with it.
-const PASSWORD_CHARS_MAX: usize = 256;
 /// Longest token that is read.
-const TOKEN_CHARS_MAX: usize = 4_096;
+pub const TOKEN_CHARS_MAX: usize = 4_096;
 
-/// `/api/auth/*`.
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/login", post(login)).route("/refresh", post(refresh)).route("/logout", post(logout))
+/// The routes.
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(login)).routes(routes!(refresh)).routes(routes!(logout))
 }
 
 /// Body of `POST /api/auth/login`.
@@ -55,91 +50,82 @@ impl Input for LoginRequest {
     }
 }
 
-/// A user as the answer to a login names him.
-#[derive(Clone, Debug, Serialize)]
-pub struct LoggedInUser {
-    pub id: UserId,
-    pub name: String,
-    pub email: String,
-    pub role: Role,
-    pub avatar_url: Option<String>,
-    pub mfa_enabled: bool,
+described_bodies!(LoginRequest, RefreshRequest, LogoutRequest);
+
+/// What a login with a right password answers when a second factor is to follow.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SecondFactorAsked {
+    /// Always true.
+    pub mfa_required: bool,
+    /// For ten minutes: to `POST /api/auth/mfa/verify`; when a factor is to be set up first, as the bearer of
+    /// `POST /api/v1/users/me/mfa` and its `confirm`.
+    pub mfa_token: String,
+    /// True when the company asks for a second factor and this user has none yet.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mfa_enrolment_required: bool,
 }
 
-impl From<User> for LoggedInUser {
-    fn from(user: User) -> Self {
-        Self {
-            id: user.id,
-            name: user.name,
-            email: user.email,
-            role: user.role,
-            avatar_url: user.avatar_url,
-            mfa_enabled: user.mfa_enabled,
-        }
-    }
-}
-
-/// What a login or a refresh yields.
-#[derive(Clone, Debug, Serialize)]
-pub struct TokenPair {
-    /// For 15 minutes.
-    pub access_token: String,
-    /// For 7 days, once.
-    pub refresh_token: String,
-    pub user: LoggedInUser,
+/// What a login with a right password yields.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum LoginOutcome {
+    Tokens(TokenPair),
+    SecondFactor(SecondFactorAsked),
 }
 
 /// The answer in both of Voki's shapes at once: its docs wrap it in `data`, its manual does not, so clients of either
 /// find what they read.
-#[derive(Clone, Debug, Serialize)]
-pub struct LoginResponse {
-    pub data: TokenPair,
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Twice<T> {
+    pub data: T,
     #[serde(flatten)]
-    pub bare: TokenPair,
+    pub bare: T,
 }
 
-impl From<TokenPair> for LoginResponse {
-    fn from(pair: TokenPair) -> Self {
-        Self { data: pair.clone(), bare: pair }
+impl<T: Clone> Twice<T> {
+    /// Says `data` in both shapes.
+    pub fn json(data: T) -> Json<Self> {
+        Json(Self { bare: data.clone(), data })
     }
 }
 
-fn refused() -> ApiError {
-    ApiError::Unauthorized("Invalid credentials".into())
-}
-
-/// `POST /api/auth/login`
+/// Log in
+///
+/// The answer stands in `data` and once more beside it, for clients of either of Voki's documents. Whoever has a second
+/// factor gets an `mfa_token` instead of tokens; so does everybody whose company asks for one, then with
+/// `mfa_enrolment_required` until he has set one up. After five wrong passwords or codes an account waits, 30 seconds at
+/// first, then twice as long each time up to 15 minutes (429 with `Retry-After`); a login forgets them.
+#[utoipa::path(post, path = "/api/auth/login", tag = "Authentication", request_body = LoginRequest,
+    responses((status = 200, body = Twice<LoginOutcome>)))]
 async fn login(
     State(state): State<AppState>,
     tag: TagOf,
     Body(request): Body<LoginRequest>,
-) -> Result<Json<LoginResponse>, ApiError> {
+) -> Result<Json<Twice<LoginOutcome>>, ApiError> {
     let email = request.email.to_lowercase();
     state.limits.check_account(tag.address(), &("login", &request.tenant, &email))?;
-    let tenant = tenants::by_slug(&state.store, &request.tenant).await?;
-    let user = match &tenant {
-        Some(tenant) => users::by_email(&state.store, tenant.id, &email).await?,
-        None => None,
-    };
-    let stored = user.as_ref().map(|user| user.password_hash.clone());
+    let attempt = state.attempt(&request.tenant, &email)?;
+    let account = Account::by_names(&state.store, &request.tenant, &email).await?;
+    let stored = account.as_ref().map(|account| account.user.password_hash.clone());
     let matches = state.passwords.verify(request.password, stored).await?;
-    let (Some(tenant), Some(user), true) = (tenant, user.filter(|user| user.active), matches) else {
-        return Err(refused());
+    let Some(account) = account.filter(|_| matches) else {
+        attempt.failed();
+        return Err(ApiError::Unauthorized("Invalid credentials".into()));
     };
-    tag.0.set_tenant(tenant.id);
-    let now = state.clock.now();
-    let bearer = Bearer {
-        tenant: tenant.id,
-        slug: tenant.slug.into(),
-        user: user.id,
-        role: user.role,
-        session: state.ids.next::<SessionId>(now),
-    };
-    let (refresh_token, expires_at) =
-        state.tokens.issue_refresh(&bearer, state.ids.uuid(now)).map_err(ApiError::internal)?;
-    let hash = hash_of(&refresh_token);
-    sessions::create(&state.store, tenant.id, user.id, bearer.session, &hash, expires_at, now).await?;
-    Ok(Json(pair(&state.tokens, &bearer, refresh_token, user)?.into()))
+    tag.0.set_tenant(account.company.id);
+    if account.user.mfa_enabled || account.lacks_second_factor() {
+        // The attempt is dropped uncounted: a right password is no failure, and forgets none before the code is right.
+        let bearer = account.bearer(state.ids.next::<SessionId>(state.clock.now()));
+        let mfa_token = state.tokens.issue_mfa(&bearer, &account.user.password_hash).map_err(ApiError::internal)?;
+        return Ok(Twice::json(LoginOutcome::SecondFactor(SecondFactorAsked {
+            mfa_required: true,
+            mfa_token,
+            mfa_enrolment_required: account.lacks_second_factor(),
+        })));
+    }
+    let pair = state.log_in(&account).await?;
+    attempt.succeeded();
+    Ok(Twice::json(LoginOutcome::Tokens(pair)))
 }
 
 /// Body of `POST /api/auth/refresh`.
@@ -154,36 +140,39 @@ impl Input for RefreshRequest {
     }
 }
 
-/// `POST /api/auth/refresh`: a new pair for an unused refresh token. One that was used before ends its whole login, since
-/// two parties hold it.
+/// Get a new pair of tokens
+///
+/// A refresh token is good once. Used a second time it ends the whole login, with its sockets: two parties hold it. When
+/// the company asks for a second factor and the user has none, he has to log in again.
+#[utoipa::path(post, path = "/api/auth/refresh", tag = "Authentication", request_body = RefreshRequest,
+    responses((status = 200, body = Twice<TokenPair>)))]
 async fn refresh(
     State(state): State<AppState>,
     tag: TagOf,
     Body(request): Body<RefreshRequest>,
-) -> Result<Json<LoginResponse>, ApiError> {
+) -> Result<Json<Twice<TokenPair>>, ApiError> {
     let claims = state.tokens.verify(&request.refresh_token, Use::Refresh).map_err(|_| ApiError::unauthorized())?;
-    state.limits.check_account(tag.address(), &("refresh", claims.sub))?;
-    let (Some(slug), Some(session)) = (claims.tenant.clone(), claims.sid) else {
-        return Err(ApiError::unauthorized());
-    };
+    let session = claims.sid.ok_or_else(ApiError::unauthorized)?;
+    state.limits.check_account(tag.address(), &("refresh", session))?;
     let tenant = claims.tid;
     tag.0.set_tenant(tenant);
-    let user = users::find(&state.store, tenant, claims.user()).await?;
-    let Some(user) = user.filter(|user| user.active) else {
-        end_login(&state, tenant, session).await?;
+    let account = Account::find(&state.store, tenant, claims.user()).await?;
+    let Some(account) = account.filter(|account| !account.lacks_second_factor()) else {
+        // His sockets stay: a call that runs is finished on them.
+        sessions::revoke_family(&state.store, tenant, session, state.clock.now()).await?;
         return Err(ApiError::unauthorized());
     };
     let now = state.clock.now();
-    // The role is read anew, so a change reaches everybody within one access token's life.
-    let bearer = Bearer { tenant, slug, user: user.id, role: user.role, session };
+    // The role is read anew, so a change made by whomever reaches everybody within one access token's life.
+    let bearer = account.bearer(session);
     let (refresh_token, expires_at) =
         state.tokens.issue_refresh(&bearer, state.ids.uuid(now)).map_err(ApiError::internal)?;
-    let (old, new) = (hash_of(&request.refresh_token), hash_of(&refresh_token));
+    let (old, new) = (refresh_hash(&request.refresh_token), refresh_hash(&refresh_token));
     match sessions::rotate(&state.store, tenant, &old, &new, expires_at, now).await? {
-        Rotated::Ok { .. } => Ok(Json(pair(&state.tokens, &bearer, refresh_token, user)?.into())),
+        Rotated::Ok { .. } => Ok(Twice::json(state.pair(&bearer, refresh_token, &account.user)?)),
         Rotated::Reused { session, .. } => {
             tracing::warn!(%tenant, user = %bearer.user, "a refresh token was used twice; its login is ended");
-            state.hub.close_sockets(tenant, Login::Session(session));
+            state.login_ended(tenant, session);
             Err(ApiError::unauthorized())
         }
         Rotated::Unknown => Err(ApiError::unauthorized()),
@@ -203,12 +192,18 @@ impl Input for LogoutRequest {
 }
 
 /// What a logout answers.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub struct LoggedOut {
+    /// Always true.
     pub logged_out: bool,
 }
 
-/// `POST /api/auth/logout`: ends the login of the bearer or refresh token and closes its sockets. Again is fine.
+/// Log out
+///
+/// Ends the login of the bearer's access token or of the `refresh_token` in the body: its tokens and its sockets. Neither
+/// of them: 401. A second time is fine.
+#[utoipa::path(post, path = "/api/auth/logout", tag = "Authentication", request_body = LogoutRequest,
+    responses((status = 200, body = Data<LoggedOut>)))]
 async fn logout(
     State(state): State<AppState>,
     tag: TagOf,
@@ -219,45 +214,12 @@ async fn logout(
     // A page that slept past its access token's life still logs out by its refresh token.
     let claims = by_bearer
         .or_else(|| request.refresh_token.as_deref().and_then(|token| state.tokens.verify(token, Use::Refresh).ok()));
-    let (tenant, session, user) =
-        claims.and_then(|claims| Some((claims.tid, claims.sid?, claims.sub))).ok_or_else(ApiError::unauthorized)?;
-    state.limits.check_account(tag.address(), &("logout", user))?;
+    let (tenant, session) =
+        claims.and_then(|claims| Some((claims.tid, claims.sid?))).ok_or_else(ApiError::unauthorized)?;
+    state.limits.check_account(tag.address(), &("logout", session))?;
     tag.0.set_tenant(tenant);
-    end_login(&state, tenant, session).await?;
+    state.log_out(tenant, session).await?;
     Ok(Data::new(LoggedOut { logged_out: true }))
-}
-
-async fn end_login(state: &AppState, tenant: TenantId, session: SessionId) -> Result<(), ApiError> {
-    sessions::revoke_family(&state.store, tenant, session, state.clock.now()).await?;
-    state.hub.close_sockets(tenant, Login::Session(session));
-    Ok(())
-}
-
-fn pair(tokens: &Tokens, bearer: &Bearer, refresh_token: String, user: User) -> Result<TokenPair, ApiError> {
-    let access_token = tokens.issue_access(bearer).map_err(ApiError::internal)?;
-    Ok(TokenPair { access_token, refresh_token, user: user.into() })
-}
-
-/// The form in which a refresh token is stored.
-fn hash_of(token: &str) -> String {
-    sha256_hex(&[token.as_bytes()])
-}
-
-/// Extracts the request's tag.
-struct TagOf(Tag);
-
-impl TagOf {
-    fn address(&self) -> IpAddr {
-        self.0.address
-    }
-}
-
-impl<S: Send + Sync> axum::extract::FromRequestParts<S> for TagOf {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut axum::http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(Tag::of(&parts.extensions)))
-    }
 }
 
 #[cfg(test)]
@@ -268,7 +230,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::domain::ids::UserId;
+    use crate::domain::role::Role;
     use crate::http::input::parse;
+    use crate::http::logins::LoggedInUser;
 
     #[test]
     fn the_answer_serves_both_kinds_of_clients() {
@@ -284,9 +249,14 @@ mod tests {
         let user = json!({"id": "00000000-0000-0000-0000-000000000001", "name": "Ana", "email": "ana@example.com",
             "role": "manager", "avatar_url": null, "mfa_enabled": false});
         assert_eq!(
-            serde_json::to_value(LoginResponse::from(pair)).unwrap(),
+            serde_json::to_value(Twice::json(LoginOutcome::Tokens(pair)).0).unwrap(),
             json!({"data": {"access_token": "a", "refresh_token": "r", "user": user},
                 "access_token": "a", "refresh_token": "r", "user": user})
+        );
+        let asked = SecondFactorAsked { mfa_required: true, mfa_token: "m".to_owned(), mfa_enrolment_required: false };
+        assert_eq!(
+            serde_json::to_value(Twice::json(LoginOutcome::SecondFactor(asked)).0).unwrap(),
+            json!({"data": {"mfa_required": true, "mfa_token": "m"}, "mfa_required": true, "mfa_token": "m"})
         );
     }
 

@@ -5,8 +5,9 @@ use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::calls::{CallDetails, details, visible};
+use super::calls::visible;
 use crate::actors::handle::TransferredBy;
+use crate::domain::call::CallView;
 use crate::domain::ids::{CallId, DepartmentId, UserId};
 use crate::domain::transfer::Destination;
 use crate::http::caller::{Staff, Supervisor};
@@ -60,18 +61,17 @@ described_bodies!(TransferCall, CancelCall);
 /// place by when it was joined and is `queued` again. For an agent it is kept for the time of an offer; if he does not take
 /// it, it is everybody's. `reason` is shown to whoever takes it.
 #[utoipa::path(post, path = "/api/v1/calls/{id}/transfer", tag = "Calls", security(("staff" = ["attendant"])),
-    request_body = TransferCall, responses((status = 200, body = Data<CallDetails>)))]
+    request_body = TransferCall, responses((status = 200, body = Data<CallView>)))]
 async fn transfer(
     State(state): State<AppState>,
     staff: Staff,
     Ids(id): Ids<CallId>,
     Body(wish): Body<TransferCall>,
-) -> Result<Data<CallDetails>, ApiError> {
+) -> Result<Data<CallView>, ApiError> {
     let call = visible(&state.store, &staff, id).await?;
     let to = destination(&state, &staff, call.department_id, &wish).await?;
     let by = TransferredBy { user: staff.user, supervisor: staff.supervises(), reason: wish.reason };
-    let call = state.queues.transfer(staff.tenant, id, to, by).await?;
-    details(&state.store, &staff, call).await
+    Ok(Data::new(state.queues.transfer(staff.tenant, id, to, by).await?))
 }
 
 /// Where a call of `here` shall go.
@@ -109,13 +109,13 @@ async fn destination(
 /// Takes a call that was not started out of the line: it ends as `withdrawn`, and its status is `cancelled`. Cancelling it
 /// twice is answered alike.
 #[utoipa::path(post, path = "/api/v1/calls/{id}/cancel", tag = "Calls", security(("staff" = ["supervisor"])),
-    request_body = CancelCall, responses((status = 200, body = Data<CallDetails>)))]
+    request_body = CancelCall, responses((status = 200, body = Data<CallView>)))]
 async fn cancel(
     State(state): State<AppState>,
     Supervisor(staff): Supervisor,
     Ids(id): Ids<CallId>,
     Body(CancelCall { reason }): Body<CancelCall>,
-) -> Result<Data<CallDetails>, ApiError> {
+) -> Result<Data<CallView>, ApiError> {
     state.queues.withdraw(staff.tenant, id, staff.user).await?;
     if let Some(reason) = reason {
         // Only now: the queue's own write of this row must not wait for ours.
@@ -123,6 +123,5 @@ async fn cancel(
         call_notes::set_cancel_reason(&mut work, id, &reason).await?;
         work.commit().await?;
     }
-    let call = visible(&state.store, &staff, id).await?;
-    details(&state.store, &staff, call).await
+    visible(&state.store, &staff, id).await.map(Data::new)
 }

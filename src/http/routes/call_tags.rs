@@ -1,4 +1,5 @@
-//! Owns the tags of a call on the wire. An attendant tags the calls he sees; to him all others do not exist.
+//! Owns on the wire what a call carries beside its own columns: tags, and the custom fields of its link. An attendant tags
+//! the calls he sees; to him all others do not exist.
 
 use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,11 +14,12 @@ use crate::http::input::{Body, Fields, Ids, Input, described_bodies};
 use crate::http::state::AppState;
 use crate::store::Store;
 use crate::store::call_tags::{self, CALL_TAGS_MAX, Tagged};
+use crate::store::links::CustomFields;
 use crate::store::tags::Tag;
 
 /// `/api/v1/calls/:call_id/tags/*`.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(remove))
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(remove)).routes(routes!(custom_fields))
 }
 
 /// Body of `POST /calls/:call_id/tags`: one tag, several, or both.
@@ -94,4 +96,18 @@ async fn remove(
     }
     work.commit().await?;
     Ok(Deleted::of(tag.0))
+}
+
+/// Show the custom fields of a call
+///
+/// Those of the link it was joined through, as they were then; an empty object when it had none.
+#[utoipa::path(get, path = "/api/v1/calls/{call_id}/custom-fields", tag = "Calls",
+    security(("staff" = ["attendant"])), responses((status = 200, body = Data<CustomFields>)))]
+async fn custom_fields(
+    State(store): State<Store>,
+    staff: Staff,
+    Ids(call): Ids<CallId>,
+) -> Result<Data<CustomFields>, ApiError> {
+    visible(&store, &staff, call).await?;
+    Ok(Data::new(call_tags::fields(&store, staff.tenant, call).await?))
 }

@@ -2,7 +2,6 @@
 //! and his own; to him all others do not exist. What a command may do is decided by the queue.
 
 use axum::extract::State;
-use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -17,8 +16,7 @@ use crate::http::input::{
 };
 use crate::http::state::AppState;
 use crate::store::calls::{self, Attendant, CallFilter, CallSort};
-use crate::store::links::CustomFields;
-use crate::store::{self, Sort, SortOrder, Store, call_notes, call_tags, departments, tenants, users};
+use crate::store::{self, Sort, SortOrder, Store, call_notes, departments, tenants, users};
 
 /// Longest notes of a call: a few pages, as on sockets.
 pub(super) const NOTES_CHARS_MAX: usize = 10_000;
@@ -124,27 +122,11 @@ pub(super) async fn visible(store: &Store, staff: &Staff, id: CallId) -> Result<
     if sees(store, staff, call.department_id, call.user_id).await? { Ok(call) } else { Err(ApiError::not_found()) }
 }
 
-/// A call with what is shown of it alone, not in lists.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct CallDetails {
-    #[serde(flatten)]
-    pub call: CallView,
-    /// Those of the link it was joined through, as they were then.
-    pub custom_fields: CustomFields,
-}
-
-/// The call with all that is shown of it.
-pub(super) async fn details(store: &Store, staff: &Staff, call: CallView) -> Result<Data<CallDetails>, ApiError> {
-    let custom_fields = call_tags::fields(store, staff.tenant, call.id).await?;
-    Ok(Data::new(CallDetails { call, custom_fields }))
-}
-
 /// Show a call
 #[utoipa::path(get, path = "/api/v1/calls/{id}", tag = "Calls", security(("staff" = ["attendant"])),
-    responses((status = 200, body = Data<CallDetails>)))]
-async fn show(State(store): State<Store>, staff: Staff, Ids(id): Ids<CallId>) -> Result<Data<CallDetails>, ApiError> {
-    let call = visible(&store, &staff, id).await?;
-    details(&store, &staff, call).await
+    responses((status = 200, body = Data<CallView>)))]
+async fn show(State(store): State<Store>, staff: Staff, Ids(id): Ids<CallId>) -> Result<Data<CallView>, ApiError> {
+    visible(&store, &staff, id).await.map(Data::new)
 }
 
 /// Body of `POST /calls/:id/assign`; may be absent.

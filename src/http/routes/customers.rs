@@ -6,6 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::domain::ids::CustomerId;
+use crate::domain::webhook::Event;
 use crate::http::caller::{Staff, Supervisor};
 use crate::http::envelope::{Created, Data, Deleted, Page};
 use crate::http::error::ApiError;
@@ -16,7 +17,7 @@ use crate::http::state::AppState;
 use crate::store::customer_erasure::{self, Erased};
 use crate::store::customer_merges::{self, MergeFault, NOTES_CHARS_MAX};
 use crate::store::customers::{self, Customer, CustomerChange, CustomerFilter, CustomerSort, NewCustomer};
-use crate::store::{self, Sort, SortOrder, Store};
+use crate::store::{self, Sort, SortOrder, Store, webhooks};
 
 /// Most characters of a CPF or CNPJ with its punctuation; other countries' are no longer.
 const DOCUMENT_CHARS_MAX: usize = 40;
@@ -145,7 +146,7 @@ async fn create(
     let CreateCustomer { name, email, phone, document, notes } = body;
     let new = NewCustomer { id: state.ids.next(work.now), name, email, phone, document, notes };
     let customer = customers::create(&mut work, new).await?;
-    // WEBHOOK customer.created
+    webhooks::emit(&mut work, Event::CustomerCreated, customer.id.0, &customer).await?;
     state.created(work, &staff, customer).await
 }
 

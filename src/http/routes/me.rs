@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::users::{locale, logins_ended, new_password};
+use super::users::{locale, new_password, other_logins_ended};
 use crate::auth::passwords;
 use crate::domain::ids::DepartmentId;
 use crate::http::caller::Staff;
@@ -78,8 +78,8 @@ async fn show(State(state): State<AppState>, staff: Staff) -> Result<Data<Me>, A
 
 /// Change oneself
 ///
-/// What is absent stays as it is. A new `password` needs the `current_password`, and ends all other logins of the user. Role,
-/// address and the like are changed by a manager.
+/// What is absent stays as it is. A new `password` needs the `current_password` and a login, not an API token (403); it ends all
+/// other logins of the user. Role, address and the like are changed by a manager.
 #[utoipa::path(put, path = "/api/v1/users/me", tag = "Users", security(("staff" = ["attendant"])),
     request_body = UpdateMe, responses((status = 200, body = Data<Me>)))]
 async fn update(
@@ -90,12 +90,20 @@ async fn update(
     let wrong = || ApiError::field("current_password", "is invalid");
     let mut checked = None;
     if let Some(password) = password {
+        if staff.token.is_some() {
+            // Whoever got hold of an API token must not lock its owner out.
+            return Err(ApiError::Forbidden);
+        }
         let user = users::find(&state.store, staff.tenant, staff.user).await?.filter(|user| user.active);
         let user = user.ok_or_else(ApiError::unauthorized)?;
+        // Guessing here is guessing at a login, and locks the account alike.
+        let attempt = state.attempt(&staff.slug, &user.email)?;
         let current = current_password.unwrap_or_default();
         if !state.passwords.verify(current, Some(user.password_hash.clone())).await? {
+            attempt.failed();
             return Err(wrong());
         }
+        attempt.succeeded();
         change.password_hash = Some(state.passwords.hash(password).await?);
         checked = Some(user.password_hash);
     }
@@ -109,9 +117,9 @@ async fn update(
     let new_password = change.password_hash.is_some();
     users::update(&mut work, staff.user, change).await?.ok_or_else(ApiError::unauthorized)?;
     let ended =
-        if new_password { sessions::revoke_all(&mut work, staff.user, Some(staff.session)).await? } else { Vec::new() };
+        if new_password { sessions::revoke_others(&mut work, staff.user, staff.session).await? } else { Vec::new() };
     work.commit().await?;
-    logins_ended(&state, staff.tenant, &ended);
+    other_logins_ended(&state, staff.tenant, &ended);
     state.queues.agent_changed(staff.tenant, staff.user).await?;
     me(&state, &staff).await
 }

@@ -1,6 +1,10 @@
 //! Owns nothing but the list of resources; each file has its own `routes()`.
 
 pub mod access_links;
+mod appointment_input;
+pub mod appointment_page;
+pub mod appointments;
+pub mod api_tokens;
 pub mod audit;
 pub mod auth;
 pub mod billing;
@@ -12,13 +16,19 @@ pub mod call_notes;
 pub mod call_tags;
 pub mod calls;
 pub mod company;
-pub mod department_users;
 pub mod customers;
+pub mod department_users;
 pub mod departments;
 pub mod health;
 pub mod me;
+pub mod notifications;
+pub mod password_reset;
 pub mod providers;
 pub mod public_call;
+pub mod recordings;
+pub mod transcripts;
+pub mod uploads;
+pub mod second_factor;
 pub mod sectors;
 pub mod tags;
 pub mod turn;

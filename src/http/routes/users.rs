@@ -7,7 +7,7 @@ use utoipa_axum::routes;
 
 use super::access_links::SKILLS_MAX;
 use crate::auth::passwords;
-use crate::domain::ids::{SessionId, TenantId, UserId};
+use crate::domain::ids::{TenantId, UserId};
 use crate::domain::locale::Locale;
 use crate::domain::plan::PlanLimit;
 use crate::domain::role::Role;
@@ -16,10 +16,10 @@ use crate::http::envelope::{Created, Data, Page};
 use crate::http::error::ApiError;
 use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, Params, Query, QueryInput, described_bodies};
 use crate::http::state::AppState;
-use crate::live::hub::Login;
 use crate::roster::state::CAPACITY_MAX;
 use crate::store::users::{self, NewUser, User, UserChange, UserFilter, UserSort};
-use crate::store::{self, Sort, SortOrder, StoreError, Work, plans, sessions};
+use crate::store::sessions::{self, EndedSession};
+use crate::store::{self, Sort, SortOrder, StoreError, Work, plans};
 
 /// `/api/v1/users` and `/api/v1/users/{id}`.
 pub fn routes() -> OpenApiRouter<AppState> {
@@ -126,10 +126,6 @@ fn required_new_password(fields: &mut Fields) -> String {
 /// A new password that may be left out.
 pub(super) fn new_password(fields: &mut Fields) -> Option<String> {
     let password = fields.secret("password", passwords::CHARS_MAX)?;
-    if password.is_empty() {
-        fields.fault("password", "can't be blank");
-        return None;
-    }
     check_new_password(fields, &password);
     Some(password)
 }
@@ -205,7 +201,8 @@ async fn create(
 ///
 /// What is absent stays as it is. There is no deletion: set `active` to false. Then all logins of the user end, his sockets
 /// close, no call is offered to him, and calls he has go back to their lines; his departments are kept, so that `active` true
-/// brings him back as he was. A new password ends all his logins, too; another role reaches them at once.
+/// brings him back as he was. A new password ends all his logins, too, but for the one in which he sets it himself; another
+/// role reaches them at once.
 ///
 /// Nobody changes somebody whose role is above his own, nor gives a role above his own (403). Refused with 422 and a code: to
 /// deactivate oneself (`own_account`), and to deactivate or lower the last active manager or owner (`last_of_role`).
@@ -228,12 +225,24 @@ async fn update(
     let (new_password, role) = (change.password_hash.is_some(), change.role);
     let user = users::update(&mut work, id, change).await.map_err(taken)?.ok_or_else(ApiError::not_found)?;
     let locked_out = before.active && !user.active;
-    let ended = if locked_out || new_password { sessions::revoke_all(&mut work, id, None).await? } else { Vec::new() };
+    let others = if new_password && id == staff.user {
+        sessions::revoke_others(&mut work, id, staff.session).await?
+    } else {
+        Vec::new()
+    };
+    let all = if locked_out || (new_password && id != staff.user) {
+        Some(sessions::revoke_user(&mut work, id).await?)
+    } else {
+        None
+    };
     work.commit().await?;
-    logins_ended(&state, staff.tenant, &ended);
-    if role.is_some_and(|role| role != before.role) || locked_out {
+    other_logins_ended(&state, staff.tenant, &others);
+    if let Some(ended) = all {
+        state.logins_ended(staff.tenant, id, &ended);
+    }
+    if user.active && role.is_some_and(|role| role != before.role) {
         // Whatever he listens to is authorised anew, in the role he has now.
-        state.hub.close_sockets(staff.tenant, Login::User(id));
+        state.role_changed(staff.tenant, id, user.role);
     }
     state.queues.agent_changed(staff.tenant, id).await?;
     Ok(Data::new(user))
@@ -262,10 +271,10 @@ async fn allow(work: &mut Work, staff: &Staff, before: &User, change: &UserChang
     Ok(())
 }
 
-/// Logins ended in the store: their sockets close.
-pub(super) fn logins_ended(state: &AppState, tenant: TenantId, ended: &[SessionId]) {
-    for session in ended {
-        state.hub.close_sockets(tenant, Login::Session(*session));
+/// Makes the end of a user's logins other than the present one effective at once.
+pub(super) fn other_logins_ended(state: &AppState, tenant: TenantId, ended: &[EndedSession]) {
+    for login in ended {
+        state.login_ended(tenant, login.session);
     }
 }
 

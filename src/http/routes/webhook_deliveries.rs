@@ -25,11 +25,11 @@ const BUSY_SECONDS: u64 = 10;
 /// `/api/v1/webhooks/:id/*`.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(show))
+        .routes(routes!(list_deliveries))
+        .routes(routes!(show_delivery))
         .routes(routes!(test))
-        .routes(routes!(replay))
-        .routes(routes!(replay_dead))
+        .routes(routes!(replay_delivery))
+        .routes(routes!(replay_dead_deliveries))
 }
 
 /// Query of the list.
@@ -65,7 +65,7 @@ pub struct ReplayedCount {
 /// and how long it took. `pending` is what is not over yet, `dead` what was given up. Kept for 30 days.
 #[utoipa::path(get, path = "/api/v1/webhooks/{id}/deliveries", tag = "Webhooks", security(("staff" = ["manager"])),
     params(Query<DeliveryList>), responses((status = 200, body = Page<Delivery>)))]
-async fn list(
+async fn list_deliveries(
     State(state): State<AppState>,
     staff: Manager,
     Ids(id): Ids<Uuid>,
@@ -81,7 +81,7 @@ async fn list(
 /// With every attempt, the last one first.
 #[utoipa::path(get, path = "/api/v1/webhooks/{id}/deliveries/{delivery_id}", tag = "Webhooks",
     security(("staff" = ["manager"])), responses((status = 200, body = Data<DeliveryDetail>)))]
-async fn show(
+async fn show_delivery(
     State(state): State<AppState>,
     staff: Manager,
     Ids((id, delivery)): Ids<(Uuid, Uuid)>,
@@ -95,7 +95,7 @@ async fn show(
 /// Sends an event `webhook.test` now, even if the webhook is switched off, and answers with what came of it. It is made once
 /// and listed as a delivery.
 #[utoipa::path(post, path = "/api/v1/webhooks/{id}/test", tag = "Webhooks", security(("staff" = ["manager"])),
-    responses((status = 200, body = Data<DeliveryDetail>)))]
+    responses((status = 200, body = Data<DeliveryDetail>), (status = 429, description = "Too many tests are under way; `Retry-After` says when to come back.")))]
 async fn test(
     State(state): State<AppState>,
     staff: Manager,
@@ -124,7 +124,7 @@ async fn test(
 /// is. It keeps its `webhook-id`, and waits for what is still to be sent about the same call.
 #[utoipa::path(post, path = "/api/v1/webhooks/{id}/deliveries/{delivery_id}/replay", tag = "Webhooks",
     security(("staff" = ["manager"])), responses((status = 200, body = Data<DeliveryDetail>)))]
-async fn replay(
+async fn replay_delivery(
     State(state): State<AppState>,
     staff: Manager,
     Ids((id, delivery)): Ids<(Uuid, Uuid)>,
@@ -143,7 +143,7 @@ async fn replay(
 /// Sends anew what was given up, the oldest first, up to 10,000 deliveries; call it again for more.
 #[utoipa::path(post, path = "/api/v1/webhooks/{id}/replay", tag = "Webhooks", security(("staff" = ["manager"])),
     responses((status = 200, body = Data<ReplayedCount>)))]
-async fn replay_dead(
+async fn replay_dead_deliveries(
     State(state): State<AppState>,
     staff: Manager,
     Ids(id): Ids<Uuid>,

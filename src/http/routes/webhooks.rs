@@ -245,11 +245,7 @@ async fn update(
 /// Nothing more is sent to it, and what was sent is no longer shown.
 #[utoipa::path(delete, path = "/api/v1/webhooks/{id}", tag = "Webhooks", security(("staff" = ["manager"])),
     responses((status = 200, body = Data<Deleted>)))]
-async fn remove(
-    State(state): State<AppState>,
-    staff: Manager,
-    Ids(id): Ids<Uuid>,
-) -> Result<Data<Deleted>, ApiError> {
+async fn remove(State(state): State<AppState>, staff: Manager, Ids(id): Ids<Uuid>) -> Result<Data<Deleted>, ApiError> {
     let mut work = state.work(&staff).await?;
     if !webhooks::remove(&mut work, id).await? {
         return Err(ApiError::not_found());

@@ -138,7 +138,8 @@ impl Company {
                     let status = agent.intent.status.as_str();
                     self.seen.push(format!("{} is {status}{held}{cause}", self.name(agent.user_id.0)));
                 }
-                self.agents.insert(agent.user_id, agent);
+                let before = self.agents.insert(agent.user_id, agent.clone());
+                assert!(before.is_none_or(|before| before.version < agent.version), "{agent:?} would never be written");
             }
             Effect::Say(Said::Offered(offer)) => {
                 self.offers.entry(offer.user).or_default().push_back((offer.grant, offer.department_id));

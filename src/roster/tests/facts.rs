@@ -104,3 +104,22 @@ fn whoever_leaves_a_department_or_the_company_loses_its_offers() {
          20   time passes               -> @19 Bob back agent_lost",
     );
 }
+
+#[test]
+fn whoever_comes_back_is_as_he_was() {
+    tell(
+        "0    department sales
+         0    Zoe serves sales
+         0    Zoe comes
+         1    Zoe removed
+         2    Ana joins sales
+         3    Zoe serves sales
+         3    Zoe may?                  -> NotConnected
+         4    Zoe attaches              -> Zoe is offered Ana
+         5    Zoe accepts               -> Zoe has Ana
+         6    Zoe removed               -> Ana waits for his agent until 21
+         7    Zoe serves sales
+         8    Zoe may?                  -> NotConnected
+         9    Zoe attaches              -> Ana has his agent back",
+    );
+}

@@ -11,10 +11,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Message, NewAttempt};
-use crate::domain::words::words;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::domain::webhook::body;
+use crate::domain::words::words;
 use crate::store::page::push_page;
 use crate::store::{Page, Paged, Result, Sort, Store, StoreError, Work};
 
@@ -243,12 +243,7 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, webhook: Uuid, f
 }
 
 /// A delivery of a webhook and its attempts.
-pub async fn find_delivery(
-    store: &Store,
-    tenant: TenantId,
-    webhook: Uuid,
-    id: Uuid,
-) -> Result<Option<DeliveryDetail>> {
+pub async fn find_delivery(store: &Store, tenant: TenantId, webhook: Uuid, id: Uuid) -> Result<Option<DeliveryDetail>> {
     let mut tx = store.tenant_tx(tenant).await?;
     let mut query: QueryBuilder<Postgres> = QueryBuilder::new(COLUMNS);
     narrow(&mut query, tenant, webhook, &DeliveryFilter::default());

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{Endpoint, Event, Target};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TenantId, UserId};
+use crate::domain::locale::Locale;
 use crate::domain::words::words;
 use crate::store::page::push_page;
 use crate::store::{Page, Paged, Result, Sort, Store, StoreError, Work};
@@ -68,13 +69,22 @@ words! {
     }
 }
 
-/// Who hears that a webhook was switched off.
+/// A webhook that was switched off for its failures, and who is to hear of it.
+#[derive(Clone, Debug)]
+pub struct Disabled {
+    pub url: String,
+    pub company: String,
+    pub failing_since: Timestamp,
+    pub managers: Vec<ManagerContact>,
+}
+
+/// How to reach a manager.
 #[derive(Clone, Debug)]
 pub struct ManagerContact {
     pub user: UserId,
     pub name: String,
     pub email: String,
-    pub locale: String,
+    pub locale: Locale,
 }
 
 #[derive(sqlx::FromRow)]
@@ -98,11 +108,7 @@ impl TryFrom<Row> for Webhook {
         let corrupt = || StoreError::Corrupt { table: "webhooks", column: "events", row: row.id.to_string() };
         Ok(Self {
             id: row.id,
-            events: row
-                .events
-                .iter()
-                .map(|word| Event::parse(word).ok_or_else(corrupt))
-                .collect::<Result<_>>()?,
+            events: row.events.iter().map(|word| Event::parse(word).ok_or_else(corrupt)).collect::<Result<_>>()?,
             url: row.url,
             active: row.active,
             description: row.description,
@@ -126,10 +132,9 @@ pub async fn list(store: &Store, tenant: TenantId, sort: Sort<WebhookSort>, page
         WebhookSort::Url => "url",
     };
     let mut tx = store.tenant_tx(tenant).await?;
-    let total_count =
-        sqlx::query_scalar!("SELECT count(*) AS \"count!\" FROM webhooks WHERE tenant_id = $1", tenant.0)
-            .fetch_one(&mut *tx)
-            .await?;
+    let total_count = sqlx::query_scalar!("SELECT count(*) AS \"count!\" FROM webhooks WHERE tenant_id = $1", tenant.0)
+        .fetch_one(&mut *tx)
+        .await?;
     let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
         "SELECT id, url, events, active, description, failing_since, disabled_at, former_secret_until, inserted_at, \
          updated_at FROM webhooks WHERE tenant_id = ",
@@ -263,23 +268,24 @@ pub async fn rotate_secret(
 /// there is none.
 pub async fn remove(work: &mut Work, id: Uuid) -> Result<bool> {
     let tenant = work.tenant.0;
-    let done = sqlx::query!("DELETE FROM webhooks WHERE tenant_id = $1 AND id = $2", tenant, id)
-        .execute(work.tx())
-        .await?;
+    let done =
+        sqlx::query!("DELETE FROM webhooks WHERE tenant_id = $1 AND id = $2", tenant, id).execute(work.tx()).await?;
     Ok(done.rows_affected() > 0)
 }
 
-/// Switches a webhook off that has failed without a success since `failing_before` or longer; its URL and whom to tell.
+/// Switches a webhook off that has failed without a success since `failing_before` or longer; what to tell, and whom.
 /// `None` when it recovered meanwhile, or was off.
 pub async fn disable_failing(
     work: &mut Work,
     webhook: Endpoint,
     failing_before: Timestamp,
-) -> Result<Option<(String, Vec<ManagerContact>)>> {
+) -> Result<Option<Disabled>> {
     let (tenant, now) = (work.tenant.0, work.now.to_utc());
-    let url = sqlx::query_scalar!(
+    let disabled = sqlx::query!(
         "UPDATE webhooks SET active = false, disabled_at = $4, updated_at = $4
-         WHERE tenant_id = $1 AND id = $2 AND active AND failing_since <= $3 RETURNING url",
+         WHERE tenant_id = $1 AND id = $2 AND active AND failing_since <= $3
+         RETURNING url, failing_since AS \"failing_since!\",
+             (SELECT name FROM tenants WHERE tenants.id = $1) AS \"company!\"",
         tenant,
         webhook.webhook,
         failing_before.to_utc(),
@@ -287,7 +293,7 @@ pub async fn disable_failing(
     )
     .fetch_optional(work.tx())
     .await?;
-    let Some(url) = url else { return Ok(None) };
+    let Some(disabled) = disabled else { return Ok(None) };
     let rows = sqlx::query!(
         "SELECT id, name, email, locale FROM users
          WHERE tenant_id = $1 AND active AND role IN ('manager', 'owner') ORDER BY number",
@@ -297,9 +303,10 @@ pub async fn disable_failing(
     .await?;
     let managers = rows
         .into_iter()
-        .map(|row| ManagerContact { user: UserId(row.id), name: row.name, email: row.email, locale: row.locale })
+        .map(|row| ManagerContact { user: UserId(row.id), name: row.name, email: row.email, locale: Locale::closest(&row.locale) })
         .collect();
-    Ok(Some((url, managers)))
+    let failing_since = disabled.failing_since.into();
+    Ok(Some(Disabled { url: disabled.url, company: disabled.company, failing_since, managers }))
 }
 
 /// Whether the company's plan has webhooks (Voki's plans: advanced and above).

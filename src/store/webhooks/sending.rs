@@ -207,7 +207,12 @@ pub async fn take_due(store: &Store, epoch: i64, now: Timestamp, wanted: &[(Endp
             number: row.attempts,
             failures: row.failures,
             message: Message { id: row.event_id, event: row.event, at: row.at.into(), data: row.data },
-            target: Target { webhook: row.webhook_id, url: row.url, secret: row.secret, former_secret: row.former_secret },
+            target: Target {
+                webhook: row.webhook_id,
+                url: row.url,
+                secret: row.secret,
+                former_secret: row.former_secret,
+            },
         })
         .collect())
 }
@@ -369,10 +374,7 @@ pub async fn finish(
     .fetch_all(&mut *tx)
     .await?;
     tx.commit().await?;
-    Ok(failing
-        .into_iter()
-        .map(|row| Endpoint { tenant: TenantId(row.tenant_id), webhook: row.id })
-        .collect())
+    Ok(failing.into_iter().map(|row| Endpoint { tenant: TenantId(row.tenant_id), webhook: row.id }).collect())
 }
 
 /// Deletes a slice of the facts that are older than `before`, with all that became of them; how many went.

@@ -26,17 +26,17 @@ pub(super) async fn join(place: &Place, user: UserId, wish: Wish, sink: Sink) ->
         return Err(Problem::unauthorized());
     }
     let mut membership = place.subscribe(sink);
-    let unread = unread(place, user).await;
     // Set before asking: an attachment whose answer never comes must be taken back too.
     membership.attached = Some(Attached::Agent(user));
     let state = place.state.queues().attach_agent(place.tenant(), user, place.device).await?;
+    // Read last: a notice that is pushed before the state's number is committed by now, and one pushed after it is heard.
+    let unread = unread(place, user).await;
     Ok(place.resume(membership, wish, reply(&state, &unread)?))
 }
 
 pub(super) async fn snapshot(place: &Place, user: UserId) -> Result<Snapshot, Problem> {
-    let unread = unread(place, user).await;
-    // Taken last: it is what the sequence continues from.
     let state = place.state.queues().notification_state(place.tenant(), user).await?;
+    let unread = unread(place, user).await;
     reply(&state, &unread)
 }
 

@@ -14,13 +14,15 @@ async fn each_change_names_who_did_what_to_which_object() {
     let company = app.company("acme").await;
     let (boss, manager) = (company.user("Boss", Role::Supervisor).await, company.user("Manager", Role::Manager).await);
     let body = json!({"name": "Vendas"});
-    let made = send(boss.client.request(Method::POST, "/api/v1/sectors").header("X-Request-Id", "r-7").json(&body)).await;
+    let made =
+        send(boss.client.request(Method::POST, "/api/v1/sectors").header("X-Request-Id", "r-7").json(&body)).await;
     let path = format!("/api/v1/sectors/{}", made.id());
     boss.client.put(&path, json!({"name": "Sales"})).await.expect(200);
     // What changes nothing is no change.
     boss.client.put(&path, json!({"name": "Sales"})).await.expect(200);
     boss.client.delete(&path).await.expect(200);
-    let list = manager.client.get(&format!("/api/v1/audit?object=sector&object_id={}", made.id())).await.expect(200).body;
+    let list =
+        manager.client.get(&format!("/api/v1/audit?object=sector&object_id={}", made.id())).await.expect(200).body;
     assert_eq!(list["meta"]["total_count"], 3);
     assert_eq!(each(&list["data"], "action"), ["deleted", "updated", "created"]);
     for entry in list["data"].as_array().unwrap() {

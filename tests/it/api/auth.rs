@@ -8,7 +8,9 @@ use super::keys;
 use crate::harness::TestApp;
 use crate::harness::builders::{Member, PASSWORD};
 use crate::harness::client::{Answer, Client, send};
+use crate::harness::socket::try_connect;
 use vez::domain::role::Role;
+use vez_loadtests::client::frames::Vsn;
 
 async fn log_in(client: &Client, member: &Member, tenant: &str) -> Answer {
     client.post("/api/auth/login", json!({"email": member.email, "password": PASSWORD, "tenant": tenant})).await
@@ -187,4 +189,71 @@ async fn a_logout_takes_a_refresh_token_and_no_body_at_all() {
     client.post("/api/auth/logout", json!({})).await.expect_error(401, "Unauthorized");
     let (token, _) = company.log_in(ana.id, ana.role).await;
     send(app.client_of(&token).request(reqwest::Method::POST, "/api/auth/logout")).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_ended_login_is_out_at_once_and_stays_out_after_a_restart() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let ana = company.user("Ana", Role::Attendant).await;
+    let out = log_in(&app.client(), &ana, "acme").await.expect(200);
+    let stolen = log_in(&app.client(), &ana, "acme").await.expect(200);
+    let kept = log_in(&app.client(), &ana, "acme").await.expect(200);
+    app.client_of(out.data("access_token")).post("/api/auth/logout", json!({})).await.expect(200);
+    // A refresh token used twice ends its login, access tokens included.
+    let fresh = refresh(&app.client(), stolen.data("refresh_token")).await.expect(200);
+    refresh(&app.client(), stolen.data("refresh_token")).await.expect(401);
+    let ended = [out.data("access_token"), stolen.data("access_token"), fresh.data("access_token")];
+    for token in ended {
+        app.client_of(token).get("/api/v1/calls").await.expect_error(401, "Unauthorized");
+        assert!(try_connect(app.addr(), token, Vsn::V2).await.is_err());
+    }
+    let app = app.restart_after(Duration::from_secs(60)).await;
+    for token in ended {
+        app.client_of(token).get("/api/v1/calls").await.expect_error(401, "Unauthorized");
+    }
+    app.client_of(kept.data("access_token")).get("/api/v1/calls").await.expect(200);
+}
+
+#[tokio::test]
+async fn an_account_waits_longer_with_each_wrong_password_whether_or_not_it_exists() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let ana = company.user("Ana", Role::Attendant).await;
+    let bob = company.user("Bob", Role::Attendant).await;
+    let try_with = async |email: &str, password: &str| {
+        app.client().post("/api/auth/login", json!({"email": email, "password": password, "tenant": "acme"})).await
+    };
+    for wait in [0, 0, 0, 0, 30, 60, 120, 240, 480, 900, 900] {
+        for email in [ana.email.as_str(), "nobody@acme.example"] {
+            try_with(email, "wrong horse").await.expect_error(401, "Invalid credentials");
+            if wait > 0 {
+                let refused = try_with(&email.to_uppercase(), PASSWORD).await.expect_error(429, "Too many requests");
+                assert_eq!(refused.header("retry-after"), Some(wait.to_string().as_str()), "{email}");
+            }
+        }
+        try_with(&bob.email, PASSWORD).await.expect(200);
+        app.advance(Duration::from_secs(wait)).await;
+    }
+    // Being right forgets it all.
+    try_with(&ana.email, PASSWORD).await.expect(200);
+    for _ in 0..4 {
+        try_with(&ana.email, "wrong horse").await.expect(401);
+    }
+    try_with(&ana.email, PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn guesses_at_once_are_counted_before_they_are_answered() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let ana = company.user("Ana", Role::Attendant).await;
+    let client = app.client();
+    let guess = async |number: usize| {
+        let body = json!({"email": ana.email, "password": format!("guess {number}"), "tenant": "acme"});
+        client.post("/api/auth/login", body).await.status
+    };
+    let statuses = futures_util::future::join_all((0..20).map(guess)).await;
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 5, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 15, "{statuses:?}");
 }

@@ -91,7 +91,12 @@ async fn nobody_without_a_token_gets_in() {
     for operation in staff_operations(&app).await {
         let path = operation.path_with(&|kind| world.id(kind));
         let answer = operation.ask(&app.client(), &path, operation.body.as_ref()).await;
-        assert_eq!((answer.status, &answer.body), (401, &json!({"errors": {"detail": "Unauthorized"}})), "{}", operation.name());
+        assert_eq!(
+            (answer.status, &answer.body),
+            (401, &json!({"errors": {"detail": "Unauthorized"}})),
+            "{}",
+            operation.name()
+        );
         for token in ["nonsense", "vez_nonsense", world.customer_token.as_str()] {
             let answer = operation.ask(&app.client_of(token), &path, operation.body.as_ref()).await;
             assert_eq!(answer.status, 401, "{}", operation.name());

@@ -68,7 +68,8 @@ async fn a_refused_request_leaves_its_key_free() {
 async fn of_many_at_once_one_creates_and_all_hear_the_same() {
     let app = TestApp::start().await;
     let boss = app.company("acme").await.user("Boss", Role::Supervisor).await;
-    let answers = futures_util::future::join_all((0..8).map(|_| create(&boss, "order-1", json!({"name": "Vendas"})))).await;
+    let answers =
+        futures_util::future::join_all((0..8).map(|_| create(&boss, "order-1", json!({"name": "Vendas"})))).await;
     for answer in &answers {
         assert_eq!((answer.status, &answer.body), (201, &answers[0].body));
     }

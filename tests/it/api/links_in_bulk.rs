@@ -180,7 +180,8 @@ async fn a_link_gives_its_calls_customer_tags_and_priority() {
     assert_eq!(seen.body["data"]["priority"], 3);
     let tags = boss.client.get(&format!("/api/v1/calls/{call}/tags")).await.expect(200).body;
     assert_eq!(each(&tags["data"], "name"), ["vip"]);
-    assert_eq!(seen.body["data"]["custom_fields"], json!({"order": "4711", "plan": "gold"}));
+    let fields = boss.client.get(&format!("/api/v1/calls/{call}/custom-fields")).await.expect(200).body;
+    assert_eq!(fields, json!({"data": {"order": "4711", "plan": "gold"}}));
 }
 
 #[tokio::test]

@@ -29,7 +29,10 @@ async fn the_description_is_complete() {
             for (status, answer) in operation["responses"].as_object().unwrap() {
                 for content in answer["content"].as_object().into_iter().flat_map(|kinds| kinds.values()) {
                     let shown = content.get("example").is_some() || content.get("examples").is_some();
-                    assert!(shown || !status.starts_with('2') || content["schema"]["type"] == "string", "{name} {status}");
+                    assert!(
+                        shown || !status.starts_with('2') || content["schema"]["type"] == "string",
+                        "{name} {status}"
+                    );
                 }
             }
             assert!(operation["responses"].get("500").is_some(), "{name}");

@@ -34,7 +34,9 @@ fn has_all_of(answer: &Value, sample: &Value, at: &str) {
                 has_all_of(found, value, &format!("{at}[{index}]"));
             }
         }
-        (Value::String(_), Value::String(_)) | (Value::Number(_), Value::Number(_)) | (Value::Bool(_), Value::Bool(_)) => {}
+        (Value::String(_), Value::String(_))
+        | (Value::Number(_), Value::Number(_))
+        | (Value::Bool(_), Value::Bool(_)) => {}
         _ => panic!("{at} is {answer}, the page shows {sample}"),
     }
 }
@@ -105,7 +107,10 @@ async fn the_page_on_appointments() {
     assert_eq!(conflicts("2026-02-25T14:30:00Z").await["data"]["has_conflicts"], true);
 
     let path = format!("/api/v1/appointments/{}", made.id());
-    assert_eq!(curl(&joao, post.clone(), &format!("{path}/confirm"), None).await.expect(200).data("status"), "confirmed");
+    assert_eq!(
+        curl(&joao, post.clone(), &format!("{path}/confirm"), None).await.expect(200).data("status"),
+        "confirmed"
+    );
     let reason = json!({"reason": "Customer requested rescheduling"});
     let cancelled = curl(&joao, post.clone(), &format!("{path}/cancel"), Some(reason)).await.expect(200);
     assert_eq!(cancelled.data("status"), "cancelled");
@@ -128,9 +133,11 @@ async fn the_manuals_endpoints_are_all_there() {
     let table = include_str!("seeds.txt");
     for line in table.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let (method, path) = line.split_once(' ').unwrap();
-        let known = document["paths"].as_object().unwrap().iter().any(|(known, methods)| {
-            shape(known) == shape(path) && methods.get(method.to_lowercase()).is_some()
-        });
+        let known = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .any(|(known, methods)| shape(known) == shape(path) && methods.get(method.to_lowercase()).is_some());
         assert!(known, "{line} is not served");
     }
 }

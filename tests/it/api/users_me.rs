@@ -1,8 +1,9 @@
-//! `GET /api/v1/users/me`.
+//! `/api/v1/users/me`.
 
 use serde_json::json;
 
 use crate::harness::TestApp;
+use crate::harness::builders::PASSWORD;
 use crate::harness::client::send;
 use reqwest::Method;
 
@@ -55,4 +56,44 @@ async fn only_a_good_access_token_stands_for_somebody() {
     app.client().get("/api/v1/users/me").await.expect_error(401, "Unauthorized");
     let basic = app.client().request(Method::GET, "/api/v1/users/me").header("authorization", "Basic YTpi");
     send(basic).await.expect_error(401, "Unauthorized");
+}
+
+#[tokio::test]
+async fn a_user_changes_his_name_locale_and_picture_and_nothing_else() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let ana = company.agent("Ana", &[]).await;
+    let mut expected = ana.client.get("/api/v1/users/me").await.expect(200).body;
+    let body = json!({"user": {"name": "Ana Lima", "locale": "fr", "avatar_url": "https://acme.example/ana.png",
+        "role": "owner", "email": "other@acme.example", "active": false, "capacity": 9}});
+    let changed = ana.client.put("/api/v1/users/me", body).await.expect(200).body;
+    expected["data"]["name"] = json!("Ana Lima");
+    expected["data"]["locale"] = json!("fr");
+    expected["data"]["avatar_url"] = json!("https://acme.example/ana.png");
+    assert_eq!(changed, expected);
+    assert_eq!(ana.client.get("/api/v1/users/me").await.expect(200).body, expected);
+}
+
+#[tokio::test]
+async fn a_new_password_needs_the_present_one_and_ends_the_other_logins() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let ana = company.agent("Ana", &[]).await;
+    let (elsewhere, _) = company.log_in(ana.id, ana.role).await;
+    let (mut here, mut there) = (app.topic(&ana.token, &ana.topic()).await, app.topic(&elsewhere, &ana.topic()).await);
+    let put = async |body| ana.client.put("/api/v1/users/me", body).await;
+    let blank = put(json!({"password": "quite another one"})).await.expect(422);
+    assert_eq!(blank.body, json!({"errors": {"current_password": ["can't be blank"]}}));
+    let wrong = put(json!({"password": "quite another one", "current_password": "wrong"})).await.expect(422);
+    assert_eq!(wrong.body, json!({"errors": {"current_password": ["is invalid"]}}));
+    let short = put(json!({"password": "short", "current_password": PASSWORD})).await.expect(422);
+    assert_eq!(short.body, json!({"errors": {"password": ["should be at least 8 character(s)"]}}));
+    put(json!({"password": "quite another one", "current_password": PASSWORD})).await.expect(200);
+    there.until_closed().await;
+    here.expect_no("phx_close", std::time::Duration::from_millis(200)).await;
+    let login = async |password: &str| {
+        let body = json!({"email": ana.email, "password": password, "tenant": "acme"});
+        app.client().post("/api/auth/login", body).await.status
+    };
+    assert_eq!((login(PASSWORD).await, login("quite another one").await), (401, 200));
 }

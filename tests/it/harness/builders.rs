@@ -6,13 +6,15 @@ use std::fmt;
 use tokio::sync::OnceCell;
 use vez::auth::sha256_hex;
 use vez::auth::tokens::Bearer;
-use vez::domain::ids::{DepartmentId, LinkId, SessionId, TenantId, UserId};
+use vez::domain::ids::{DepartmentId, LinkId, NotificationId, SessionId, TenantId, UserId};
 use vez::domain::role::Role;
 use vez::store::departments::{self, Department, DepartmentChange};
 use vez::store::links::{self, NewLink};
+use vez::store::notifications::{self, Notification};
 use vez::store::tenants::{self, NewTenant, Plan};
 use vez::store::users::{self, NewUser, UserChange};
-use vez::store::{Store, Work, sessions};
+use vez::store::{Store, Work};
+use vez::store::sessions::{self, NewSession};
 
 use super::TestApp;
 use super::client::Client;
@@ -152,7 +154,7 @@ impl Company<'_> {
         let mut work = self.work().await;
         let change = UserChange { active: Some(false), ..UserChange::default() };
         users::update(&mut work, user, change).await.unwrap().unwrap();
-        sessions::revoke_all(&mut work, user, None).await.unwrap();
+        sessions::revoke_user(&mut work, user).await.unwrap();
         work.commit().await.unwrap();
     }
 
@@ -164,8 +166,26 @@ impl Company<'_> {
         let tokens = self.app.app.tokens();
         let (refresh, expires_at) = tokens.issue_refresh(&bearer, self.app.ids().uuid(now)).unwrap();
         let hash = sha256_hex(&[refresh.as_bytes()]);
-        sessions::create(self.store(), self.tenant, user, session, &hash, expires_at, now).await.unwrap();
+        let new = NewSession { user, session, token_hash: &hash, expires_at, password_hash: None };
+        assert!(sessions::create(self.store(), self.tenant, new, now).await.unwrap());
         (tokens.issue_access(&bearer).unwrap(), session)
+    }
+
+    /// A notice kept for a user; gives its id.
+    pub async fn notification(&self, user: UserId, title: &str) -> NotificationId {
+        let now = self.app.now();
+        let mut work = self.store().work(self.tenant, now, None).await.unwrap();
+        let notice = Notification {
+            id: self.app.ids().next(now),
+            kind: "note".into(),
+            title: title.into(),
+            body: "...".into(),
+            inserted_at: now,
+            read_at: None,
+        };
+        assert!(notifications::create(&mut work, user, &notice).await.unwrap());
+        work.commit().await.unwrap();
+        notice.id
     }
 
     /// A reusable link to a department; gives its token.

@@ -21,6 +21,7 @@
 pub mod app;
 pub mod builders;
 pub mod client;
+pub mod mails;
 pub mod postgres;
 pub mod socket;
 

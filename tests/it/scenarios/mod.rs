@@ -1,4 +1,5 @@
 //! Long stories over real sockets: many people, chance, and what must be true at the end.
 
+mod appointment;
 mod busy_day;
 pub mod order;

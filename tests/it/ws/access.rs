@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use vez::domain::role::Role;
 use vez::live::hub::Login;
+use vez::live::outbox::Close;
 use vez_loadtests::client::frames::Vsn;
 use vez_loadtests::client::socket::SocketError;
 
@@ -132,7 +133,7 @@ async fn a_login_that_ends_takes_its_sockets_with_it_and_no_others() {
     let (token, session) = company.log_in(ana.id, ana.role).await;
     let mut page = app.topic(&token, &ana.topic()).await;
     let mut phone = app.topic(&ana.token, &ana.topic()).await;
-    app.app.hub().close_sockets(company.tenant, Login::Session(session));
+    app.app.hub().close_sockets(company.tenant, Login::Session(session), Close::LOGGED_OUT);
     assert!(page.until_closed().await.contains("logged_out"));
     phone.push("wrap_up_end", Value::Null).await.unwrap_err();
     phone.expect_no("phx_close", std::time::Duration::from_millis(50)).await;

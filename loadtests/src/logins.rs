@@ -1,0 +1,134 @@
+//! Whether a flood of wrong logins slows the agents' next offer: the same load without and with many of them at once.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::backlog::COMPARED;
+use crate::client::http::{Rest, RestError};
+use crate::open_files;
+use crate::report::Report;
+use crate::run::{Load, run};
+use crate::target::Target;
+
+/// Between two tries after no answer at all.
+const BREATH: Duration = Duration::from_millis(100);
+/// Longest wait that a server may ask for: the flood must go on during the run.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// The two runs.
+#[derive(Debug, Serialize)]
+pub struct LoginsReport {
+    /// Wrong logins under way at any moment of the second run.
+    pub logins_at_once: usize,
+    /// How they were answered: by status, or why not.
+    pub answers: BTreeMap<String, u64>,
+    pub without: Report,
+    pub with: Report,
+    pub p99_without_ms: f64,
+    pub p99_with_ms: f64,
+    /// With over without: near 1 when the flood does not matter.
+    pub ratio: f64,
+    pub ratio_max: f64,
+}
+
+impl LoginsReport {
+    /// Whether no invariant failed in either run, the flood was answered, and the ratio stayed below its bound.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let refused = self.answers.get("401").copied().unwrap_or_default();
+        self.without.invariants.holds() && self.with.invariants.holds() && refused > 0 && self.ratio <= self.ratio_max
+    }
+}
+
+impl std::fmt::Display for LoginsReport {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(out, "== nobody logs in ==\n{}", self.without)?;
+        writeln!(out, "== {} wrong logins at once ==\n{}", self.logins_at_once, self.with)?;
+        for (answer, count) in &self.answers {
+            writeln!(out, "  {count} x {answer}")?;
+        }
+        writeln!(
+            out,
+            "join to offer p99: {:.2} ms without, {:.2} ms with {} wrong logins at once (ratio {:.2}, at most {:.2})",
+            self.p99_without_ms, self.p99_with_ms, self.logins_at_once, self.ratio, self.ratio_max
+        )
+    }
+}
+
+/// Runs the load twice, the second time during a flood of wrong logins by names that nobody has: a server that does the
+/// same work for those as for anybody is burdened alike, and nobody real is locked out.
+///
+/// # Errors
+/// When a run cannot begin.
+pub async fn compare(target: &Target, load: &Load, at_once: usize, ratio_max: f64) -> anyhow::Result<LoginsReport> {
+    ensure!(at_once > 0, "--at-once must be above 0");
+    open_files::allow_sockets(at_once as u64)?;
+    let without = run(target, load).await?;
+    // Not while the agents themselves log in, nor while the tester cleans up.
+    let under_way = watch::Sender::new(false);
+    let flood = Flood::begin(target, at_once, &under_way)?;
+    let outcome = run(target, &Load { under_way: Some(under_way), ..load.clone() }).await;
+    let answers = flood.end().await;
+    let with = outcome.context("the run during the flood could not begin")?;
+    let (p99_without_ms, p99_with_ms) = (without.latency(COMPARED).p99_ms, with.latency(COMPARED).p99_ms);
+    let ratio = if p99_without_ms > 0.0 { p99_with_ms / p99_without_ms } else { 0.0 };
+    Ok(LoginsReport { logins_at_once: at_once, answers, without, with, p99_without_ms, p99_with_ms, ratio, ratio_max })
+}
+
+/// Wrong logins that go on while the run is under way.
+struct Flood {
+    tasks: JoinSet<()>,
+    answers: Arc<Mutex<BTreeMap<String, u64>>>,
+}
+
+impl Flood {
+    fn begin(target: &Target, at_once: usize, under_way: &watch::Sender<bool>) -> anyhow::Result<Self> {
+        let rest = Rest::with_connections(&target.base_url, at_once)?;
+        let (answers, strangers) = (Arc::default(), Arc::new(AtomicU64::new(0)));
+        let mut tasks = JoinSet::new();
+        for _ in 0..at_once {
+            let (rest, tenant, answers) = (rest.clone(), target.tenant.clone(), Arc::clone(&answers));
+            let (strangers, mut under_way) = (Arc::clone(&strangers), under_way.subscribe());
+            tasks.spawn(async move {
+                if under_way.wait_for(|on| *on).await.is_ok() {
+                    tokio::select! {
+                        () = guess(&rest, &tenant, &answers, &strangers) => {}
+                        _ = under_way.wait_for(|on| !*on) => {}
+                    }
+                }
+            });
+        }
+        Ok(Self { tasks, answers })
+    }
+
+    async fn end(mut self) -> BTreeMap<String, u64> {
+        self.tasks.shutdown().await;
+        std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One wrong login after the other, each by another name, since a name that is tried too often has to wait. A server that
+/// asks for patience gets it.
+async fn guess(rest: &Rest, tenant: &str, answers: &Mutex<BTreeMap<String, u64>>, strangers: &AtomicU64) {
+    loop {
+        let email = format!("stranger{}@nobody.example", strangers.fetch_add(1, Ordering::Relaxed));
+        let (answer, pause) = match rest.login(tenant, &email, "a wrong password").await {
+            Ok(_) => ("200".to_owned(), None),
+            Err(RestError::Refused { status, retry_after_seconds, .. }) => {
+                (status.to_string(), retry_after_seconds.map(Duration::from_secs))
+            }
+            Err(error) => (error.to_string(), Some(BREATH)),
+        };
+        *answers.lock().unwrap_or_else(PoisonError::into_inner).entry(answer).or_default() += 1;
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause.min(PAUSE_MAX)).await;
+        }
+    }
+}

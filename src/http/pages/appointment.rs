@@ -1,0 +1,109 @@
+//! Owns the words and the look of the page where a customer confirms or cancels an appointment. It needs nothing from
+//! elsewhere: no script, no picture, no font; what it may do is what its forms do.
+
+use axum::http::HeaderValue;
+use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
+use axum::response::{Html, IntoResponse, Response};
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use crate::domain::appointment::AppointmentStatus;
+use crate::domain::locale::Locale;
+use crate::http::error::ApiError;
+use crate::http::routes::appointment_page::AppointmentPage;
+use crate::mail::times;
+
+/// Styles of its own, forms to ourselves, nothing else, and in nobody's frame.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+/// The address holds the token.
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+
+/// What the template is filled with.
+#[derive(Serialize)]
+struct Filled<'a> {
+    lang: &'static str,
+    page: &'a AppointmentPage,
+    /// The page's own address.
+    action: String,
+    status: &'static str,
+    when: String,
+    when_label: &'static str,
+    duration_label: &'static str,
+    department_label: &'static str,
+    agent_label: &'static str,
+    confirm_label: &'static str,
+    cancel_label: &'static str,
+    join_label: &'static str,
+}
+
+/// The page as HTML.
+pub fn show(page: &AppointmentPage, token: &str) -> Result<Response, ApiError> {
+    let locale = page.locale;
+    let [when, duration, department, agent, confirm, cancel, join] = labels(locale);
+    let filled = Filled {
+        lang: locale.as_str(),
+        page,
+        action: format!("/api/v1/appointment/{token}"),
+        status: status(locale, page.status),
+        when: times::told(page.scheduled_at, page.zone, locale),
+        when_label: when,
+        duration_label: duration,
+        department_label: department,
+        agent_label: agent,
+        confirm_label: confirm,
+        cancel_label: cancel,
+        join_label: join,
+    };
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // The name's ending turns escaping on.
+    let html = environment
+        .render_named_str("appointment.html", include_str!("appointment.html"), Serde(&filled))
+        .map_err(ApiError::internal)?;
+    let mut response = Html(html).into_response();
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
+    response.headers_mut().insert(REFERRER_POLICY, NO_REFERRER);
+    Ok(response)
+}
+
+fn labels(locale: Locale) -> [&'static str; 7] {
+    match locale {
+        Locale::PtBr => {
+            ["Quando", "Duração", "Setor", "Com", "Confirmar", "Cancelar o atendimento", "Entrar na chamada"]
+        }
+        Locale::En => ["When", "Duration", "Department", "With", "Confirm", "Cancel the appointment", "Join the call"],
+        Locale::Es => {
+            ["Cuándo", "Duración", "Departamento", "Con", "Confirmar", "Cancelar la cita", "Entrar en la llamada"]
+        }
+        Locale::Fr => ["Quand", "Durée", "Service", "Avec", "Confirmer", "Annuler le rendez-vous", "Rejoindre l’appel"],
+    }
+}
+
+fn status(locale: Locale, status: AppointmentStatus) -> &'static str {
+    use AppointmentStatus::{Cancelled, Completed, Confirmed, NoShow, Scheduled};
+    match (locale, status) {
+        (Locale::PtBr, Scheduled) => "Marcado. Por favor, confirme.",
+        (Locale::PtBr, Confirmed) => "Confirmado.",
+        (Locale::PtBr, Completed) => "Realizado.",
+        (Locale::PtBr, Cancelled) => "Cancelado.",
+        (Locale::PtBr, NoShow) => "Encerrado.",
+        (Locale::En, Scheduled) => "Made. Please confirm it.",
+        (Locale::En, Confirmed) => "Confirmed.",
+        (Locale::En, Completed) => "Completed.",
+        (Locale::En, Cancelled) => "Cancelled.",
+        (Locale::En, NoShow) => "Over.",
+        (Locale::Es, Scheduled) => "Acordada. Por favor, confírmela.",
+        (Locale::Es, Confirmed) => "Confirmada.",
+        (Locale::Es, Completed) => "Realizada.",
+        (Locale::Es, Cancelled) => "Cancelada.",
+        (Locale::Es, NoShow) => "Terminada.",
+        (Locale::Fr, Scheduled) => "Fixé. Merci de le confirmer.",
+        (Locale::Fr, Confirmed) => "Confirmé.",
+        (Locale::Fr, Completed) => "Effectué.",
+        (Locale::Fr, Cancelled) => "Annulé.",
+        (Locale::Fr, NoShow) => "Terminé.",
+    }
+}
