@@ -28,7 +28,7 @@ use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
 use crate::domain::rules::Rules;
 use crate::files::{Files, Upkeep};
-use crate::http::state::{AppState, Readiness};
+use crate::http::state::{AppState, Readiness, StateParts};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
 use crate::mail::{Sender, Transport};
@@ -187,6 +187,22 @@ impl App {
             ids.clone(),
         )
         .map_err(anyhow::Error::msg)?;
+        let parts = StateParts {
+            store: store.clone(),
+            queues: queues.clone(),
+            hub: hub.clone(),
+            tokens: tokens.clone(),
+            revocations: revocations.clone(),
+            passwords: passwords.clone(),
+            seal,
+            files,
+            webhooks: webhooks.clone(),
+            metrics: Some(metrics),
+            readiness: readiness.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        };
+        let state = AppState::new(&config, parts).map_err(anyhow::Error::msg)?;
         let (deliverer, follower) = followers(&config, &state)?;
         let ws_parts = WsParts {
             hub: hub.clone(),

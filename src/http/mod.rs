@@ -21,7 +21,8 @@
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::header::{
-    ACCEPT_RANGES, AUTHORIZATION, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE, RANGE, RETRY_AFTER,
+    ACCEPT_RANGES, AUTHORIZATION, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_RANGE,
+    RANGE, RETRY_AFTER,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{from_fn_with_state, map_response};
@@ -75,12 +76,20 @@ pub fn router(state: AppState, others: Router<AppState>) -> Result<Router, Strin
 /// Every route of the API, with its description.
 pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
     let staff = OpenApiRouter::new()
-        .merge(routes::appointments::routes())
-        .merge(routes::recordings::routes())
-        .merge(routes::transcripts::routes())
-        .merge(routes::uploads::routes())
-        .merge(routes::notifications::routes())
+        .merge(routes::access_links::routes())
         .merge(routes::api_tokens::routes())
+        .merge(routes::appointments::routes())
+        .merge(routes::audit::routes())
+        .merge(routes::billing::routes())
+        .merge(routes::call_tags::routes())
+        .merge(routes::company::routes())
+        .merge(routes::customers::routes())
+        .merge(routes::department_users::routes())
+        .merge(routes::departments::routes())
+        .merge(routes::me::routes())
+        .merge(routes::notifications::routes())
+        .merge(routes::providers::routes())
+        .merge(routes::recordings::routes())
         .merge(routes::second_factor::routes())
         .merge(routes::sectors::routes())
         .merge(routes::audit::routes())
@@ -102,6 +111,13 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::call_notes::routes())
         .merge(routes::call_messages::routes())
         .merge(routes::call_events::routes())
+        .merge(routes::tags::routes())
+        .merge(routes::transcripts::routes())
+        .merge(routes::uploads::routes())
+        .merge(routes::users::routes())
+        .merge(routes::webhook_deliveries::routes())
+        .merge(routes::webhooks::routes())
+        .nest("/api/v1/calls", routes::calls::routes().into())
         .route_layer(from_fn_with_state(state.clone(), idempotency::read_key));
     let auth = OpenApiRouter::new()
         .merge(routes::auth::routes())
@@ -118,7 +134,13 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
 }
 
 /// Puts around `routes` what holds for all of them, the last named outermost.
-fn surround<S>(routes: Router<S>, state: S, body_bytes_max: usize, origins: &[HeaderValue], security: SecurityHeaders) -> Router
+fn surround<S>(
+    routes: Router<S>,
+    state: S,
+    body_bytes_max: usize,
+    origins: &[HeaderValue],
+    security: SecurityHeaders,
+) -> Router
 where
     S: Clone + Send + Sync + 'static,
     Clock: FromRef<S>,
@@ -226,7 +248,13 @@ mod tests {
             .route("/{token}/validate", get(async || Data::new("validate")))
             .route("/status/{call_id}", get(async || Data::new("status")))
             .route_layer(from_fn_with_state(parts.clone(), rate_limit::limit_public));
-        surround(Router::new().nest("/things", nested).nest("/call", public), parts, 1_000, &[], SecurityHeaders::new(false, &[]))
+        surround(
+            Router::new().nest("/things", nested).nest("/call", public),
+            parts,
+            1_000,
+            &[],
+            SecurityHeaders::new(false, &[]),
+        )
     }
 
     async fn ask(app: &Router, method: &str, path: &str, body: &str) -> (StatusCode, axum::http::HeaderMap, Value) {

@@ -1,10 +1,10 @@
 //! Owns nothing but the list of resources; each file has its own `routes()`.
 
 pub mod access_links;
+pub mod api_tokens;
 mod appointment_input;
 pub mod appointment_page;
 pub mod appointments;
-pub mod api_tokens;
 pub mod audit;
 pub mod auth;
 pub mod billing;
@@ -31,7 +31,9 @@ pub mod uploads;
 pub mod second_factor;
 pub mod sectors;
 pub mod tags;
+pub mod transcripts;
 pub mod turn;
+pub mod uploads;
 pub mod users;
 pub mod webhook_deliveries;
 pub mod webhooks;

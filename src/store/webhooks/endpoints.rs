@@ -303,7 +303,12 @@ pub async fn disable_failing(
     .await?;
     let managers = rows
         .into_iter()
-        .map(|row| ManagerContact { user: UserId(row.id), name: row.name, email: row.email, locale: Locale::closest(&row.locale) })
+        .map(|row| ManagerContact {
+            user: UserId(row.id),
+            name: row.name,
+            email: row.email,
+            locale: Locale::closest(&row.locale),
+        })
         .collect();
     let failing_since = disabled.failing_since.into();
     Ok(Some(Disabled { url: disabled.url, company: disabled.company, failing_since, managers }))

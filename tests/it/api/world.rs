@@ -49,7 +49,8 @@ impl World {
         );
         let notification = company.notification(owner.id, "Hello").await;
         let call = joined.data("call_id");
-        let upload = super::call_files::attach(&owner.client, call, "note.txt", "text/plain", b"a note").await.expect(201);
+        let upload =
+            super::call_files::attach(&owner.client, call, "note.txt", "text/plain", b"a note").await.expect(201);
         let listed = owner.client.get(&format!("/api/v1/webhooks/{}/deliveries", webhook.id())).await.expect(200);
         let delivery = listed.body["data"][0]["id"].as_str().unwrap().to_owned();
         let customer = owner.client.post("/api/v1/customers", json!({"name": "Maria"})).await.expect(201);

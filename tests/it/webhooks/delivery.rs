@@ -113,8 +113,7 @@ async fn a_secret_of_ones_own_signs_too() {
     desk.join(&app, "Maria").await;
     let hits = receiver.wait_for(3).await;
     for secret in ["a plain text, with blanks", key.as_str(), &format!("whsec_{key}")] {
-        let theirs =
-            Webhook::new(secret).or_else(|_| Webhook::from_bytes(secret.as_bytes().to_vec())).unwrap();
+        let theirs = Webhook::new(secret).or_else(|_| Webhook::from_bytes(secret.as_bytes().to_vec())).unwrap();
         let believed = hits.iter().filter(|hit| {
             theirs.verify(hit.body.as_bytes(), &hit.headers).is_ok()
                 && hit.header("x-voki-signature") == voki_signature(secret, &hit.body)
