@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vez::domain::role::Role;
-use vez::store::users;
 
 use crate::harness::builders::PASSWORD;
 use crate::harness::client::Answer;
