@@ -8,6 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -29,6 +30,9 @@ const RUNNING_MAX: usize = 4;
 /// Logins that may wait for their turn. At 20 ms each the last of them waits two seconds; further ones are told to come
 /// again.
 const WAITING_MAX: usize = 100;
+/// Longest wait for an answer. On a machine that has no time left the pool gets little of it, and whoever waits longer than
+/// this has given up.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// The priority of the pool's threads: the lowest there is.
 const NICE: i32 = 19;
 
@@ -122,7 +126,8 @@ impl Passwords {
             }
         });
         self.0.jobs.try_send(job).map_err(|_| PasswordError::Overloaded)?;
-        answered.await.map_err(|_| PasswordError::Failed)
+        let answered = tokio::time::timeout(ANSWER_WITHIN, answered).await.map_err(|_| PasswordError::Overloaded)?;
+        answered.map_err(|_| PasswordError::Failed)
     }
 }
 
