@@ -175,6 +175,18 @@ async fn a_new_password_ends_the_lock_and_a_login_that_waits_for_its_code() {
 }
 
 #[tokio::test]
+async fn a_password_changed_in_another_way_ends_the_link() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let ana = company.user("Ana", Role::Attendant).await;
+    let token = token(&app, &ana.email).await;
+    let hash = app.app.passwords().hash("by her manager".to_owned()).await.unwrap();
+    sqlx::query("UPDATE users SET password_hash = $1").bind(hash).execute(app.app.store().system()).await.unwrap();
+    reset(&app, &token, NEW).await.expect(422);
+    log_in(&app, &ana.email, "by her manager").await.expect(200);
+}
+
+#[tokio::test]
 async fn nobodys_mailbox_is_flooded() {
     let app = TestApp::start().await;
     let company = app.company("acme").await;
