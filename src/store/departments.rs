@@ -193,7 +193,8 @@ pub async fn list(
     let mut query = QueryBuilder::new(
         "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, \
          d.max_wait_time, d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, \
-         d.mode, d.weight, d.service_level_seconds, d.inserted_at, d.updated_at, (SELECT count(*) FROM department_users m WHERE m.tenant_id = d.tenant_id \
+         d.mode, d.weight, d.service_level_seconds, d.inserted_at, d.updated_at, \
+         (SELECT count(*) FROM department_users m WHERE m.tenant_id = d.tenant_id \
          AND m.department_id = d.id) AS user_count",
     );
     narrow(&mut query);
@@ -206,10 +207,15 @@ pub async fn list(
 /// The department with this id.
 pub async fn find(store: &Store, tenant: TenantId, department: DepartmentId) -> Result<Option<Department>> {
     let mut tx = store.tenant_tx(tenant).await?;
-    read(&mut tx, tenant, department).await
+    read(&mut tx, tenant, department, false).await
 }
 
-async fn read(tx: &mut PgConnection, tenant: TenantId, department: DepartmentId) -> Result<Option<Department>> {
+async fn read(
+    tx: &mut PgConnection,
+    tenant: TenantId,
+    department: DepartmentId,
+    even_deleted: bool,
+) -> Result<Option<Department>> {
     let row = sqlx::query_as!(
         DepartmentRow,
         "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, d.max_wait_time,
@@ -217,9 +223,10 @@ async fn read(tx: &mut PgConnection, tenant: TenantId, department: DepartmentId)
                 d.service_level_seconds, d.inserted_at, d.updated_at,
                 (SELECT count(*) FROM department_users m
                  WHERE m.tenant_id = d.tenant_id AND m.department_id = d.id) AS \"user_count!\"
-         FROM departments d WHERE d.tenant_id = $1 AND d.id = $2 AND d.deleted_at IS NULL",
+         FROM departments d WHERE d.tenant_id = $1 AND d.id = $2 AND ($3 OR d.deleted_at IS NULL)",
         tenant.0,
-        department.0
+        department.0,
+        even_deleted
     )
     .fetch_optional(tx)
     .await?;
@@ -264,7 +271,7 @@ pub async fn create(work: &mut Work, id: DepartmentId, new: DepartmentChange) ->
     )
     .execute(work.tx())
     .await?;
-    read(work.tx(), tenant, id).await?.ok_or(StoreError::Corrupt {
+    read(work.tx(), tenant, id, false).await?.ok_or(StoreError::Corrupt {
         table: "departments",
         column: "id",
         row: id.to_string(),
@@ -317,7 +324,7 @@ pub async fn update(work: &mut Work, department: DepartmentId, change: Departmen
     )
     .execute(work.tx())
     .await?;
-    read(work.tx(), tenant, department).await
+    read(work.tx(), tenant, department, false).await
 }
 
 /// Whether it is active, locked until the work is over; `None` when there is no such department.
@@ -336,7 +343,8 @@ pub async fn settings(store: &Store, tenant: TenantId, department: DepartmentId)
     Ok(find(store, tenant, department).await?.map(|department| department.settings()))
 }
 
-/// What every queue of the tenant obeys, in a transaction of that tenant.
+/// What every queue of the tenant obeys, those of deleted departments that still have a call among them; in a transaction of
+/// that tenant.
 pub(super) async fn all_settings(tx: &mut Transaction, tenant: TenantId) -> Result<Vec<Settings>> {
     let rows = sqlx::query_as!(
         DepartmentRow,
@@ -344,7 +352,10 @@ pub(super) async fn all_settings(tx: &mut Transaction, tenant: TenantId) -> Resu
                 d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, d.mode, d.weight,
                 d.service_level_seconds, d.inserted_at, d.updated_at,
                 0::bigint AS \"user_count!\"
-         FROM departments d WHERE d.tenant_id = $1 AND d.deleted_at IS NULL ORDER BY d.number",
+         FROM departments d
+         WHERE d.tenant_id = $1 AND (d.deleted_at IS NULL OR EXISTS (
+             SELECT FROM calls c WHERE c.tenant_id = d.tenant_id AND c.department_id = d.id AND c.open))
+         ORDER BY d.number",
         tenant.0
     )
     .fetch_all(&mut **tx)
@@ -358,5 +369,6 @@ pub(super) async fn settings_in(
     tenant: TenantId,
     department: DepartmentId,
 ) -> Result<Option<Settings>> {
-    Ok(read(tx, tenant, department).await?.map(|department| department.settings()))
+    // A call that was on its way into a department while that was deleted still has to come to its end.
+    Ok(read(tx, tenant, department, true).await?.map(|department| department.settings()))
 }

@@ -18,7 +18,7 @@ use crate::store::{plans, tenants};
 
 /// `/api/v1/billing/plan`.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(show))
+    OpenApiRouter::new().routes(routes!(show_plan))
 }
 
 /// What the company's plan includes and what is used of it. A limit that is null is none.
@@ -58,7 +58,7 @@ pub struct PlanUsage {
 /// What it includes, and what is used of it.
 #[utoipa::path(get, path = "/api/v1/billing/plan", tag = "Company", security(("staff" = ["manager"])),
     responses((status = 200, body = Data<PlanObject>)))]
-async fn show(State(state): State<AppState>, staff: Manager) -> Result<Data<PlanObject>, ApiError> {
+async fn show_plan(State(state): State<AppState>, staff: Manager) -> Result<Data<PlanObject>, ApiError> {
     let company = tenants::company(&state.store, staff.tenant).await?.ok_or_else(ApiError::not_found)?;
     let (current_period_start, current_period_end) = month(state.clock.now(), company.time_zone);
     let usage = plans::usage(&state.store, staff.tenant, current_period_start).await?;

@@ -21,7 +21,7 @@ use crate::store::{self, Membership, departments};
 
 /// `/api/v1/departments/{id}/users`.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(remove))
+    OpenApiRouter::new().routes(routes!(list_users, add_user)).routes(routes!(remove_user))
 }
 
 /// Query of a list of members, sorted by name.
@@ -62,7 +62,7 @@ pub struct Member {
 /// By name.
 #[utoipa::path(get, path = "/api/v1/departments/{id}/users", tag = "Departments",
     security(("staff" = ["supervisor"])), params(Query<MemberList>), responses((status = 200, body = Page<User>)))]
-async fn list(
+async fn list_users(
     State(state): State<AppState>,
     staff: Supervisor,
     Ids(id): Ids<DepartmentId>,
@@ -78,7 +78,7 @@ async fn list(
 #[utoipa::path(post, path = "/api/v1/departments/{id}/users", tag = "Departments",
     security(("staff" = ["supervisor"])), request_body = AddMember,
     responses((status = 201, body = Data<Member>), (status = 200, body = Data<Member>)))]
-async fn add(
+async fn add_user(
     State(state): State<AppState>,
     staff: Supervisor,
     Ids(id): Ids<DepartmentId>,
@@ -103,7 +103,7 @@ async fn add(
 /// An offer that stands before him is withdrawn; what he has he keeps. Who does not serve it is answered alike.
 #[utoipa::path(delete, path = "/api/v1/departments/{id}/users/{user_id}", tag = "Departments",
     security(("staff" = ["supervisor"])), responses((status = 200, body = Data<Member>)))]
-async fn remove(
+async fn remove_user(
     State(state): State<AppState>,
     staff: Supervisor,
     Ids((id, user_id)): Ids<(DepartmentId, UserId)>,

@@ -20,7 +20,7 @@ use crate::store::users::{self, User, UserChange};
 
 /// `/api/v1/users/me`.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(show, update))
+    OpenApiRouter::new().routes(routes!(show_me, update_me))
 }
 
 /// A department, as far as its members need it.
@@ -71,7 +71,7 @@ described_bodies!(UpdateMe);
 /// The documented way to test a token. Voki's user object, with the departments one serves.
 #[utoipa::path(get, path = "/api/v1/users/me", tag = "Users", security(("staff" = ["attendant"])),
     responses((status = 200, body = Data<Me>)))]
-async fn show(State(state): State<AppState>, staff: Staff) -> Result<Data<Me>, ApiError> {
+async fn show_me(State(state): State<AppState>, staff: Staff) -> Result<Data<Me>, ApiError> {
     // A token of someone who is gone or locked out is believed no longer.
     me(&state, &staff).await
 }
@@ -82,7 +82,7 @@ async fn show(State(state): State<AppState>, staff: Staff) -> Result<Data<Me>, A
 /// other logins of the user. Role, address and the like are changed by a manager.
 #[utoipa::path(put, path = "/api/v1/users/me", tag = "Users", security(("staff" = ["attendant"])),
     request_body = UpdateMe, responses((status = 200, body = Data<Me>)))]
-async fn update(
+async fn update_me(
     State(state): State<AppState>,
     staff: Staff,
     Body(UpdateMe { mut change, password, current_password }): Body<UpdateMe>,

@@ -1,8 +1,10 @@
 //! `/api/v1/departments/*`.
 
 use serde_json::json;
+use vez::domain::ids::DepartmentId;
 use vez::domain::role::Role;
 
+use super::call_files::{Part, record, set_company, started, webm};
 use super::{NOBODY, each};
 use crate::harness::TestApp;
 use crate::harness::client::send;
@@ -296,4 +298,34 @@ async fn of_a_join_and_a_deletion_at_once_one_comes_first() {
         // Whoever was told that he waits does so in a department that is there.
         assert_ne!((joined.status, deleted.status), (200, 200), "{joined:?} {deleted:?}");
     }
+}
+
+#[tokio::test]
+async fn a_department_with_recordings_or_appointments_stays() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let boss = company.user("Boss", Role::Supervisor).await;
+    let refusal = async |line: &DepartmentId| {
+        let answer = boss.client.delete(&format!("/api/v1/departments/{line}")).await.expect(422);
+        answer.body["errors"]["code"].as_str().unwrap().to_owned()
+    };
+    let line = company.department("Recorded").await;
+    let ana = company.agent("Ana", &[line]).await;
+    set_company(&app, company.tenant, "recording_enabled = true").await;
+    let call = started(&app, &company, line, &ana).await;
+    let bytes = webm(20_000);
+    record(&ana.client, &call, &[Part::file("call.webm", "video/webm", &bytes)]).await.expect(201);
+    assert_eq!(refusal(&line).await, "has_open_calls");
+    ana.client.act(&call, "complete").await.expect(200);
+    assert_eq!(refusal(&line).await, "has_recordings");
+
+    let line = company.department("Visited").await;
+    let bia = company.agent("Bia", &[line]).await;
+    let at = app.now().plus_seconds(86_400).to_string();
+    let appointment = json!({"appointment": {"title": "Visit", "scheduled_at": at, "department_id": line,
+        "customer_name": "Maria", "customer_email": "maria@example.com"}});
+    let made = bia.client.post("/api/v1/appointments", appointment).await.expect(201);
+    assert_eq!(refusal(&line).await, "has_appointments");
+    bia.client.post(&format!("/api/v1/appointments/{}/cancel", made.id()), json!({"reason": "x"})).await.expect(200);
+    boss.client.delete(&format!("/api/v1/departments/{line}")).await.expect(200);
 }
