@@ -24,5 +24,6 @@ pub mod plan;
 pub mod record;
 pub mod role;
 pub mod rules;
+pub mod transfer;
 pub mod webhook;
 pub mod words;

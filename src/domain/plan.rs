@@ -53,6 +53,18 @@ impl Plan {
             webhooks: beyond_basic,
         }
     }
+
+    /// Days for which recordings are kept. Voki says only that it depends on the plan. Free plans make none; what a company
+    /// recorded before it changed to one is kept as on the smallest that does. Five years is how long a Brazilian consumer
+    /// may claim damages (Código de Defesa do Consumidor, art. 27).
+    pub const fn recording_days(self) -> u32 {
+        match self {
+            Plan::Free | Plan::Basic => 30,
+            Plan::Advanced => 90,
+            Plan::Professional => 365,
+            Plan::Enterprise => 5 * 365,
+        }
+    }
 }
 
 impl fmt::Display for Plan {

@@ -14,7 +14,6 @@
 //! | `lookups` | small memories of links and of calls' tenants |
 //! | `receiving`, `sending` | files in and out |
 //! | `rate_limit`, `request_log`, `security_headers` | what surrounds every route |
-//! | `rate_limit`, `request_log` | what surrounds every route |
 //! | `pages` | the few pages this server shows itself |
 //! | `routes/*` | one resource each |
 
@@ -77,6 +76,12 @@ pub fn router(state: AppState, others: Router<AppState>) -> Result<Router, Strin
 pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
     let staff = OpenApiRouter::new()
         .merge(routes::access_links::routes())
+        .merge(routes::appointments::routes())
+        .merge(routes::audit::routes())
+        .merge(routes::recordings::routes())
+        .merge(routes::transcripts::routes())
+        .merge(routes::uploads::routes())
+        .merge(routes::notifications::routes())
         .merge(routes::api_tokens::routes())
         .merge(routes::appointments::routes())
         .merge(routes::audit::routes())
@@ -92,6 +97,25 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::recordings::routes())
         .merge(routes::second_factor::routes())
         .merge(routes::sectors::routes())
+        .merge(routes::audit::routes())
+        .merge(routes::me::routes())
+        .merge(routes::users::routes())
+        .merge(routes::departments::routes())
+        .merge(routes::department_users::routes())
+        .merge(routes::providers::routes())
+        .merge(routes::company::routes())
+        .merge(routes::billing::routes())
+        .merge(routes::webhooks::routes())
+        .merge(routes::webhook_deliveries::routes())
+        .merge(routes::customers::routes())
+        .merge(routes::access_links::routes())
+        .merge(routes::tags::routes())
+        .merge(routes::call_tags::routes())
+        .merge(routes::calls::routes())
+        .merge(routes::call_moves::routes())
+        .merge(routes::call_notes::routes())
+        .merge(routes::call_messages::routes())
+        .merge(routes::call_events::routes())
         .merge(routes::tags::routes())
         .merge(routes::transcripts::routes())
         .merge(routes::uploads::routes())

@@ -1,28 +1,16 @@
-//! Owns the rows of recordings, and how long each plan keeps them. A recording goes only when its time is over: there is
-//! no other way to delete one, so that what was said can be looked up for as long as the company is told.
+//! Owns the rows of recordings. A recording goes only when the time its company's plan keeps it is over: there is no other
+//! way to delete one, so that what was said can be looked up for as long as the company is told.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::tenants::Plan;
 use super::{Result, Store, Work};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, TenantId};
+use crate::domain::plan::Plan;
 
 /// The longest recording, in seconds: as long as a socket may live.
 pub const RECORDING_SECONDS_MAX: u32 = 24 * 60 * 60;
-
-/// Days for which a plan keeps recordings. Voki says only that it depends on the plan. Free plans make none; what a company
-/// recorded before it changed to one is kept as on the smallest that does. Five years is how long a Brazilian consumer may
-/// claim damages (Código de Defesa do Consumidor, art. 27).
-pub const fn kept_days(plan: Plan) -> u32 {
-    match plan {
-        Plan::Free | Plan::Basic => 30,
-        Plan::Advanced => 90,
-        Plan::Professional => 365,
-        Plan::Enterprise => 5 * 365,
-    }
-}
 
 /// A recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +106,7 @@ pub async fn outlived(store: &Store, now: Timestamp, limit: u32) -> Result<Vec<(
     let (plans, kept_since): (Vec<String>, Vec<DateTime<Utc>>) = Plan::ALL
         .iter()
         .map(|plan| {
-            let days = chrono::Duration::days(i64::from(kept_days(*plan)));
+            let days = chrono::Duration::days(i64::from(plan.recording_days()));
             (plan.as_str().to_owned(), now.to_utc() - days)
         })
         .unzip();

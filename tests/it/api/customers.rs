@@ -308,3 +308,23 @@ async fn an_open_call_keeps_its_place_through_a_merge_and_a_restart() {
     let ended = client.get(&format!("/api/v1/calls/{call}")).await.expect(200);
     assert_eq!(ended.data("customer_id"), survivor);
 }
+
+#[tokio::test]
+async fn appointments_follow_a_merge_and_lose_who_is_erased() {
+    let app = TestApp::start().await;
+    let scene = Scene::new(&app).await;
+    let duplicate = scene.customer(json!({"name": "Maria", "email": "m@email.com"})).await;
+    let survivor = scene.customer(json!({"name": "Maria Silva"})).await;
+    let body = json!({"appointment": {"title": "Visit", "scheduled_at": "2025-06-05T12:00:00Z",
+        "department_id": scene.line, "customer_id": duplicate}});
+    let made = scene.agent.client.post("/api/v1/appointments", body).await.expect(201);
+    let path = format!("/api/v1/appointments/{}", made.id());
+    let appointment = async || scene.agent.client.get(&path).await.expect(200).body["data"].clone();
+    assert_eq!(appointment().await["customer_id"], json!(duplicate));
+    scene.merge(&survivor, &[&duplicate]).await.expect(200);
+    assert_eq!(appointment().await["customer_id"], json!(survivor));
+    scene.agent.client.delete(&format!("/api/v1/customers/{survivor}")).await.expect(200);
+    let emptied = appointment().await;
+    assert_eq!((&emptied["customer_name"], &emptied["customer_email"]), (&json!(""), &json!(null)));
+    assert_eq!((&emptied["title"], &emptied["status"]), (&json!("Visit"), &json!("scheduled")));
+}

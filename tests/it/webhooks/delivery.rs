@@ -197,3 +197,15 @@ async fn other_companies_hear_nothing() {
     assert_eq!(events_about(&hits, &call), ["call.created"]);
     assert!(hits.iter().all(|hit| !hit.body.contains("Zoe")));
 }
+
+#[tokio::test]
+async fn customers_whom_staff_make_are_told_of_as_the_api_shows_them() {
+    let (app, receiver, _names, url) = with_receiver().await;
+    let desk = Desk::new(&app).await;
+    desk.webhook_for(&url, &["customer.created"]).await;
+    let made = desk.agent.client.post("/api/v1/customers", json!({"name": "Carlos"})).await.expect(201);
+    // What was refused is not told.
+    desk.agent.client.post("/api/v1/customers", json!({"name": ""})).await.expect(422);
+    let hits = receiver.wait_for(1).await;
+    assert_eq!((hits.len(), &hits[0].json()["data"]), (1, &made.body["data"]));
+}

@@ -287,6 +287,8 @@ async fn a_webhook_that_fails_for_days_is_switched_off_and_its_managers_are_told
     assert_eq!(notices.len(), 1);
     assert_eq!(notices[0].kind, "webhook_disabled");
     assert!(notices[0].body.contains(&url));
+    let mails = app.until_mails(1).await;
+    assert!(mails[0].to.contains(&desk.manager.email) && mails[0].text.contains(&url), "{mails:?}");
 
     // Switched on again it begins anew.
     receiver.answer(Reply::Status(200));
