@@ -111,6 +111,32 @@ async fn the_call_joined_by_the_link_completes_the_appointment() {
 }
 
 #[tokio::test]
+async fn from_its_time_on_whoever_comes_by_an_appointment_stands_where_he_would_have_stood_then() {
+    let app = TestApp::start().await;
+    let acme = app.company("acme").await;
+    let line = acme.department("Support").await;
+    let ana = acme.agent("Ana", &[line]).await;
+    // 12:30 to 13:00, and 13:00 to 13:30.
+    let punctual = make(&app, &ana, &line.to_string(), 1_800, "carlos@email.com").await;
+    let missed = make(&app, &ana, &line.to_string(), 3_600, "late@email.com").await;
+    let walk_in = acme.link(line).await;
+    let join = async |token: &str| app.client().join(token, "X").await.expect(200).data("call_id").to_owned();
+    let position = async |call: &str| app.client().status(call).await.expect(200).body["data"]["position"].clone();
+    app.advance(Duration::from_secs(20 * 60)).await;
+    let before = join(&walk_in).await;
+    app.advance(Duration::from_secs(15 * 60)).await;
+    let after = join(&walk_in).await;
+    // Five minutes past its time, and behind whoever was there before that.
+    let due = join(link_token(&punctual)).await;
+    assert_eq!((position(&before).await, position(&due).await, position(&after).await), (json!(1), json!(2), json!(3)));
+    // Who missed his appointment altogether comes as anybody.
+    app.advance(Duration::from_secs(56 * 60)).await;
+    let other = join(&walk_in).await;
+    let late = join(link_token(&missed)).await;
+    assert!(position(&late).await.as_u64() > position(&other).await.as_u64());
+}
+
+#[tokio::test]
 async fn a_call_long_before_the_time_does_not_complete_it() {
     let app = TestApp::start().await;
     let acme = app.company("acme").await;
