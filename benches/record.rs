@@ -44,6 +44,7 @@ impl Load {
                         requirements: Arc::new([]),
                         exclusions: Vec::new(),
                         last_offer: None,
+                        transfer: None,
                         ..world.call(self.number)
                     };
                     part.new_customers.push(call.caller.clone());

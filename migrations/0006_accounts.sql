@@ -32,6 +32,8 @@ CREATE TABLE password_resets (
     tenant_id uuid NOT NULL,
     token_hash text NOT NULL,
     user_id uuid NOT NULL,
+    -- SHA-256 of the stored password it is to replace: a password changed in another way ends it.
+    password_mark bytea NOT NULL,
     expires_at timestamptz NOT NULL,
     inserted_at timestamptz NOT NULL,
     CONSTRAINT password_resets_hash_key PRIMARY KEY (token_hash, tenant_id),

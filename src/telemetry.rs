@@ -38,7 +38,11 @@ pub fn init_logs() {
         // A test may have set a subscriber of its own; then that one stays.
         let installed = if std::io::stderr().is_terminal() {
             let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).compact().with_target(false);
-            tracing_subscriber::registry().with(lines).with(env_filter(&filter)).with(filter_fn(may_be_written)).try_init()
+            tracing_subscriber::registry()
+                .with(lines)
+                .with(env_filter(&filter))
+                .with(filter_fn(may_be_written))
+                .try_init()
         } else {
             json_lines(&filter, std::io::stderr).try_init()
         };

@@ -39,7 +39,7 @@ impl Follower {
             let next = match self.follow().await {
                 Ok(next) => next,
                 Err(error) => {
-                    tracing::warn!(%error, "appointments could not be followed");
+                    tracing::debug!(%error, "appointments could not be followed");
                     tokio::time::sleep(FAILED_PAUSE).await;
                     continue;
                 }

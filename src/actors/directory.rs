@@ -402,6 +402,10 @@ impl System {
 
 /// Whether nothing is open, due or waited for in a tenant. Asked with its gate closed, so nothing new comes meanwhile.
 async fn is_idle(link: &TenantLink) -> bool {
+    if !link.calls.is_empty() {
+        // One may be on its way from a queue to another.
+        return false;
+    }
     let Some(actor) = link.actor() else { return false };
     let (reply, answer) = oneshot::channel();
     if actor.cast(TenantMsg::IsIdle(reply)).is_err() || !answer.await.unwrap_or(false) {

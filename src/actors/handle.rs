@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::directory::{Entered, System};
 pub use super::error::CallError;
+use super::error::OVERLOADED;
 use super::load;
 use super::queue::QueueMsg;
 use super::tenant::{Decision, TenantMsg};
@@ -37,6 +38,8 @@ pub struct NewCall {
     pub link_uses: Option<LinkUses>,
     pub caller: Caller,
     pub priority: u8,
+    /// When the appointment he joins with is or was due: from then on he ranks as if he had joined then.
+    pub due_at: Option<Timestamp>,
     pub requirements: Vec<String>,
     /// The hash of the key that makes joining again the same call.
     pub join_key: Option<String>,
@@ -57,8 +60,10 @@ pub struct Joined {
 
 mod ask;
 mod company;
+mod transfers;
 
 use ask::open_department;
+pub use transfers::TransferredBy;
 
 /// The door; clones are cheap.
 #[derive(Clone)]
@@ -92,10 +97,16 @@ impl Queues {
             link_uses: new.link_uses,
             caller: Arc::new(new.caller),
             priority: new.priority,
+            due_at: new.due_at,
             requirements: requirements.into(),
             join_key: new.join_key.as_deref().map(Arc::from),
         });
-        match self.command_in(&entered, department, command).await? {
+        let joined = match self.command_in(&entered, department, command).await {
+            // The key means a call that was given to another department a moment ago.
+            Err(CallError::Rejected(Rejection::Moved)) => return self.joined_elsewhere(tenant, new.link_id, new.join_key).await,
+            other => other?,
+        };
+        match joined {
             Reply::Joined { call, position, queue_size, estimate, resumed } => Ok(Joined {
                 call_id: call.id,
                 protocol: call.number,
@@ -107,6 +118,30 @@ impl Queues {
             }),
             _ => Err(CallError::Failed),
         }
+    }
+
+    /// The call of a repeated key, from the record, wherever it is now.
+    async fn joined_elsewhere(
+        &self,
+        tenant: TenantId,
+        link: Option<LinkId>,
+        join_key: Option<String>,
+    ) -> Answer<Joined> {
+        let shared = self.system.shared();
+        let (Some(link), Some(key)) = (link, join_key) else { return Err(CallError::Failed) };
+        let found = calls::by_join_key(&shared.store, tenant, link, &key, shared.clock.now()).await?;
+        let call_id = found.ok_or(OVERLOADED)?;
+        self.poll(tenant, call_id).await?;
+        let state = self.customer_state(tenant, call_id).await?.ok_or(OVERLOADED)?;
+        Ok(Joined {
+            call_id,
+            protocol: state.protocol,
+            status: state.status,
+            position: state.position,
+            queue_size: state.queue_size,
+            estimate: state.estimate,
+            resumed: true,
+        })
     }
 
     /// The customer's own view; `None` when the call is not open: then the record answers.
@@ -395,6 +430,10 @@ impl Queues {
     /// A link was cancelled: who waits through it is told.
     pub async fn link_cancelled(&self, tenant: TenantId, department: DepartmentId, link: LinkId) -> Answer<()> {
         let entered = self.system.enter(tenant).await?;
-        self.command_in(&entered, department, Command::LinkCancelled { link }).await.map(|_| ())
+        // Calls that came through it may have been given to another department since.
+        for department in self.departments_of_calls(&entered, department) {
+            self.command_in(&entered, department, Command::LinkCancelled { link }).await?;
+        }
+        Ok(())
     }
 }

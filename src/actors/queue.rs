@@ -13,7 +13,7 @@ use super::persistence::{Owner, Settlement, Write};
 use super::settlement::{Pending, RecordRefused};
 use super::tenant::TenantMsg;
 use super::timer::Timer;
-use super::wire::{ActiveCall, CustomerState, Figures, Parties, QueueState, Stats, WaitingCall};
+use super::wire::{ActiveCall, Admission, CustomerState, Figures, Parties, QueueState, Stats, WaitingCall};
 use super::{load, release};
 use crate::domain::call::{CallSnapshot, CallView, EndReason};
 use crate::domain::clock::Timestamp;
@@ -22,9 +22,10 @@ use crate::live::hub::SubscriberKind;
 use crate::live::topic::Topic;
 use crate::queue::event::Settled;
 use crate::queue::exchange::{Envelope, ToQueue, ToRoster};
-use crate::queue::view::{Today, View};
+use crate::queue::view::View;
 use crate::queue::{Command, Effect, Queue, Reply};
 
+mod moves;
 mod reads;
 
 /// `queue_stats` and the wallboard hear at most four times a second.
@@ -62,6 +63,8 @@ pub enum QueueMsg {
         reply: oneshot::Sender<Option<CustomerState>>,
     },
     Figures(oneshot::Sender<Figures>),
+    /// Whether a call may be given to this department now.
+    Admission(oneshot::Sender<Admission>),
     View {
         call: CallId,
         reply: oneshot::Sender<Option<CallView>>,
@@ -95,6 +98,8 @@ pub(super) struct Args {
 pub(super) enum Held {
     Settled(Settled),
     Reply(ReplyPort, Result<Reply, CallError>),
+    /// What was asked of a call that went to another department.
+    Forward(DepartmentId, Box<QueueMsg>),
 }
 
 pub(super) struct QueueActor;
@@ -153,7 +158,7 @@ impl State {
             .ok_or_else(|| format!("department {department} is gone"))?;
         restored.settings.rules = shared.rules;
         let now = shared.clock.now();
-        let view = View::restore(restored.calls.iter(), today);
+        let view = View::restore(restored.calls.iter(), today, day_start);
         let (core, effects) = Queue::restore(restored, now);
         let mut state = State {
             timer: Timer::new(shared.clock.clone()),
@@ -179,17 +184,7 @@ impl State {
         state.tenant_actor.cast(started)?;
         let open: HashSet<CallId> = state.core.open_calls().map(|call| call.snapshot().id).collect();
         let mut untold: Vec<CallId> = open.iter().copied().collect();
-        state.link.calls.retain(|id, at| {
-            let stays = *at != department || open.contains(id);
-            if !stays {
-                // Its end was committed, and the life before died before it could say so.
-                untold.push(*id);
-            }
-            stays
-        });
-        for id in &open {
-            state.link.calls.insert(*id, department);
-        }
+        untold.extend(state.claim(&open).await?);
         for call in state.view.active() {
             let view = Some(ActiveCall::from(&**call));
             let _ = state.tenant_actor.cast(TenantMsg::CallView { call: call.id, view });
@@ -223,7 +218,14 @@ impl State {
     }
 
     fn handle(&mut self, myself: &ActorRef<QueueMsg>, message: QueueMsg) -> Result<(), ActorProcessingErr> {
+        if let Some(to) = self.gone_to(&message) {
+            if let Some(held) = self.pending.hold(Held::Forward(to, Box::new(message))) {
+                self.release(held);
+            }
+            return Ok(());
+        }
         match message {
+            QueueMsg::Command { command: Command::Adopt(handover), .. } => self.adopt(myself, handover),
             QueueMsg::Command { command, reply } => {
                 self.apply(myself, command, reply);
             }
@@ -257,7 +259,7 @@ impl State {
                 self.apply(myself, if away { Command::Freeze } else { Command::Thaw }, None);
             }
             QueueMsg::DayStarted => {
-                self.view.today = Today::default();
+                self.view.start_day(self.shared.clock.now());
                 self.stats_changed = true;
             }
             QueueMsg::State(reply) => {
@@ -277,6 +279,9 @@ impl State {
                     available_agents: stats.available_agents,
                     estimated_wait_time: stats.estimated_wait_time,
                 });
+            }
+            QueueMsg::Admission(reply) => {
+                let _ = reply.send(self.admission());
             }
             QueueMsg::View { call, reply } => {
                 let name = &self.core.settings().name;
@@ -352,6 +357,11 @@ impl State {
                         entry,
                     });
                 }
+                Effect::Tell(settled) => {
+                    if let Some(held) = self.pending.hold(Held::Settled(settled)) {
+                        self.release(held);
+                    }
+                }
                 Effect::Say(said) => release::say(self, said),
                 Effect::Roster(message) => {
                     self.sequence_out += 1;
@@ -393,6 +403,9 @@ impl State {
             Held::Reply(port, result) => {
                 let _ = port.send(result);
             }
+            Held::Forward(department, message) => {
+                let _ = self.tenant_actor.cast(TenantMsg::Forward { department, message });
+            }
             Held::Settled(settled) => {
                 self.view.fold(&settled);
                 self.stats_changed = true;
@@ -433,16 +446,6 @@ fn touched(core: &Queue, command: &Command) -> Option<CallId> {
             ToQueue::Revoke { grant, .. } | ToQueue::AgentLost { grant } | ToQueue::AgentBack { grant },
         ) => core.call_of(*grant),
         Command::Tick => core.next_due(),
-        Command::Join(new) => Some(new.id),
-        Command::Attach { call, .. }
-        | Command::Detach { call, .. }
-        | Command::Poll { call }
-        | Command::Leave { call }
-        | Command::Finish { call, .. }
-        | Command::Start { call, .. }
-        | Command::Complete { call, .. }
-        | Command::Pick { call, .. }
-        | Command::End { call, .. } => Some(*call),
-        _ => None,
+        other => other.call(),
     }
 }

@@ -6,12 +6,12 @@ use serde_json::json;
 
 use super::queue::State;
 use super::wire::{
-    CallAssigned, CallEnded, CallOffered, CallProgressed, CallReturned, CustomerJoined, CustomerLeft, CustomerPresence,
-    QueuePosition, WaitingCall, presence,
+    CallAssigned, CallEnded, CallOffered, CallProgressed, CallReturned, CallTransferred, CustomerJoined, CustomerLeft,
+    CustomerPresence, CustomerTransferred, QueuePosition, WaitingCall, presence,
 };
 use crate::domain::call::{CallSnapshot, Phase};
 use crate::live::topic::Topic;
-use crate::queue::event::{Said, Settled};
+use crate::queue::event::{ReturnReason, Said, Settled};
 
 /// Numbers and pushes an event of `queue:`.
 pub(super) fn push(state: &mut State, event: &'static str, payload: &impl Serialize) {
@@ -83,8 +83,43 @@ pub(super) fn settled(state: &mut State, settled: &Settled) {
             let joined = CustomerJoined { call: shown, queue_size, returned: Some(reason.as_str()) };
             push(state, "customer_joined", &joined);
             push_call(state, call, "call_returned_to_queue", &CallReturned { position, reason: reason.as_str() });
+            if *reason == ReturnReason::Transferred {
+                metrics::counter!("vez_calls_transferred_total").increment(1);
+            }
             state.shared.hub.close_topic(state.tenant, Topic::Call(call.id), Some(*from), "returned");
             state.tell_call(call, false);
+        }
+        Settled::Transferred { call, from, handover } => {
+            let payload = CallTransferred {
+                call_id: call.id,
+                user_id: *from,
+                to_department_id: call.department_id,
+                to_user_id: call.transfer.as_ref().and_then(|transfer| transfer.to_user_id),
+                queue_size,
+            };
+            push(state, "call_transferred", &payload);
+            if let Some(from) = from {
+                state.shared.hub.close_topic(state.tenant, Topic::Call(call.id), Some(*from), "transferred");
+                state.tell_call(call, false);
+            }
+            metrics::counter!("vez_calls_transferred_total").increment(1);
+            state.hand_over(handover.clone());
+        }
+        Settled::Adopted(call) => {
+            let position = state.view.position(call);
+            let shown = WaitingCall::of(call, position, state.is_present(call.id));
+            let returned = Some(ReturnReason::Transferred.as_str());
+            push(state, "customer_joined", &CustomerJoined { call: shown, queue_size, returned });
+            let estimate = position.map(|position| state.core.estimate_at(position)).unwrap_or_default();
+            let payload = CustomerTransferred {
+                department_id: state.department,
+                department_name: state.core.settings().name.clone(),
+                position,
+                queue_size,
+                estimated_wait_time: estimate.p50_seconds,
+                estimated_wait_time_p90: estimate.p90_seconds,
+            };
+            push_call(state, call, "call_transferred", &payload);
         }
         Settled::Ended(call) => ended(state, call, queue_size),
         Settled::Noted(_) => {}

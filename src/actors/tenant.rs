@@ -69,6 +69,8 @@ pub(super) struct State {
     unheard: BTreeSet<DepartmentId>,
     /// Who asked meanwhile what an agent has.
     early: Vec<(UserId, oneshot::Sender<Option<NotificationState>>)>,
+    /// What queues told one that is still starting.
+    forwarded: BTreeMap<DepartmentId, Vec<QueueMsg>>,
     panics: HashMap<DepartmentId, VecDeque<Timestamp>>,
     offers: HashMap<GrantId, DepartmentId>,
     offers_order: VecDeque<GrantId>,
@@ -140,7 +142,8 @@ impl State {
         } = args;
         let now = shared.clock.now();
         let (day_start, day_end) = load::day(time_zone, now);
-        let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy)).collect();
+        let strategies: Vec<_> =
+            departments.iter().map(|d| (d.department_id, d.routing_strategy, d.weight)).collect();
         let agents = agents.into_iter().map(|agent| load::since_midnight(agent, day_start));
         let (core, effects) =
             Roster::restore(strategies, agents, concurrent_calls_max, shared.rules, served_until, now);
@@ -154,6 +157,7 @@ impl State {
             starting: Default::default(),
             unheard: open.iter().copied().collect(),
             early: Vec::new(),
+            forwarded: BTreeMap::new(),
             panics: HashMap::new(),
             offers: HashMap::new(),
             offers_order: VecDeque::new(),
@@ -235,9 +239,14 @@ impl State {
                 self.apply(myself, Command::QueueStarted { department, incarnation }, None);
                 // It looked at the storage's health when it began to load; what it missed since, it hears here.
                 let _ = actor.cast(QueueMsg::Storage { away: self.away });
+                // Calls that were given to it come before whatever is asked of them here.
+                for message in self.forwarded.remove(&department).unwrap_or_default() {
+                    let _ = actor.cast(message);
+                }
                 self.link.publish_queue(department, Some(actor));
             }
             TenantMsg::EnsureQueue { department } => self.ensure_queue(myself, department),
+            TenantMsg::Forward { department, message } => self.forward(myself, department, *message),
             TenantMsg::QueueFailed { department, incarnation, served_until, panicked } => {
                 if self.starting.get(&department) == Some(&incarnation) {
                     self.starting.remove(&department);
@@ -254,8 +263,8 @@ impl State {
                 let department = settings.department_id;
                 self.link.add_department(&settings);
                 self.topics.department(&settings);
-                let strategy = settings.routing_strategy;
-                self.apply(myself, Command::Department { department, strategy }, None);
+                let (strategy, weight) = (settings.routing_strategy, settings.weight);
+                self.apply(myself, Command::Department { department, strategy, weight }, None);
                 if let Some(child) = self.children.get(&department) {
                     let command = QueueCommand::Configure(settings);
                     let _ = child.actor.cast(QueueMsg::Command { command, reply: None });

@@ -207,6 +207,15 @@ pub struct Figures {
     pub estimated_wait_time: Option<u64>,
 }
 
+/// Whether a call may be given to a department.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    pub active: bool,
+    pub full: bool,
+    /// How long a call is kept for the agent it is meant for; `None` where nothing is offered.
+    pub keep_seconds: Option<u32>,
+}
+
 /// Who may speak on a call now.
 #[derive(Clone, Debug)]
 pub struct Parties {
@@ -296,6 +305,28 @@ pub(super) struct QueuePosition {
 pub(super) struct CallReturned {
     pub position: Option<u32>,
     pub reason: &'static str,
+}
+
+/// `call_transferred` on `queue:`: the call is in this department no more.
+#[derive(Debug, Serialize)]
+pub(super) struct CallTransferred {
+    pub call_id: CallId,
+    /// The agent who had it.
+    pub user_id: Option<UserId>,
+    pub to_department_id: DepartmentId,
+    pub to_user_id: Option<UserId>,
+    pub queue_size: u32,
+}
+
+/// `call_transferred` on `call:`: where the customer waits now.
+#[derive(Debug, Serialize)]
+pub(super) struct CustomerTransferred {
+    pub department_id: DepartmentId,
+    pub department_name: Arc<str>,
+    pub position: Option<u32>,
+    pub queue_size: u32,
+    pub estimated_wait_time: Option<u64>,
+    pub estimated_wait_time_p90: Option<u64>,
 }
 
 /// `call_ended` on `call:`.

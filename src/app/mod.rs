@@ -28,7 +28,7 @@ use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
 use crate::domain::rules::Rules;
 use crate::files::{Files, Upkeep};
-use crate::http::state::{AppState, Readiness};
+use crate::http::state::{AppState, Readiness, StateParts};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
 use crate::mail::{Sender, Transport};
@@ -170,6 +170,39 @@ impl App {
         let webhooks =
             Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone()).map_err(anyhow::Error::msg)?;
         let readiness = Readiness::default();
+        let state = AppState::new(
+            &config,
+            store.clone(),
+            queues.clone(),
+            hub.clone(),
+            tokens.clone(),
+            revocations.clone(),
+            passwords.clone(),
+            seal,
+            files,
+            webhooks.clone(),
+            Some(metrics),
+            readiness.clone(),
+            clock.clone(),
+            ids.clone(),
+        )
+        .map_err(anyhow::Error::msg)?;
+        let parts = StateParts {
+            store: store.clone(),
+            queues: queues.clone(),
+            hub: hub.clone(),
+            tokens: tokens.clone(),
+            revocations: revocations.clone(),
+            passwords: passwords.clone(),
+            seal,
+            files,
+            webhooks: webhooks.clone(),
+            metrics: Some(metrics),
+            readiness: readiness.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+        };
+        let state = AppState::new(&config, parts).map_err(anyhow::Error::msg)?;
         let state = AppState::new(
             &config,
             store.clone(),

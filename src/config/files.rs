@@ -22,12 +22,24 @@ pub struct Files {
           default_value = Self::REGION)]
     pub region: String,
     /// Key of the bucket; without one AWS' own variables and the machine's role are asked.
-    #[arg(id = "files_access_key_id", long = "files-access-key-id", env = "VEZ_FILES_ACCESS_KEY_ID", value_name = "KEY",
-          hide_env_values = true, requires = "files_secret_access_key")]
+    #[arg(
+        id = "files_access_key_id",
+        long = "files-access-key-id",
+        env = "VEZ_FILES_ACCESS_KEY_ID",
+        value_name = "KEY",
+        hide_env_values = true,
+        requires = "files_secret_access_key"
+    )]
     pub access_key_id: Option<Secret>,
     /// Its secret; better given by the variable, since command lines can be seen by others.
-    #[arg(id = "files_secret_access_key", long = "files-secret-access-key", env = "VEZ_FILES_SECRET_ACCESS_KEY",
-          value_name = "SECRET", hide_env_values = true, requires = "files_access_key_id")]
+    #[arg(
+        id = "files_secret_access_key",
+        long = "files-secret-access-key",
+        env = "VEZ_FILES_SECRET_ACCESS_KEY",
+        value_name = "SECRET",
+        hide_env_values = true,
+        requires = "files_access_key_id"
+    )]
     pub secret_access_key: Option<Secret>,
     /// Largest file that may be attached to a call, in bytes.
     #[arg(long, env = "VEZ_ATTACHMENT_BYTES_MAX", value_name = "BYTES", default_value_t = Self::ATTACHMENT_BYTES_MAX)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::words;
 use super::clock::Timestamp;
-use super::ids::{CallId, UserId};
+use super::ids::{CallId, DepartmentId, UserId};
 
 words! {
     /// What the person chose; the system never writes it.
@@ -56,7 +56,8 @@ words! {
     }
 }
 
-/// A wrap-up that was ended early or extended: it overrules the one planned in the call's row. Kept until both are over.
+/// A wrap-up that the call's row does not tell: one that was ended early or extended overrules what the row plans, and
+/// after a call that was given away the row plans none. Kept until both are over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrapUp {
     pub call_id: CallId,
@@ -64,6 +65,9 @@ pub struct WrapUp {
     pub ends_at_micros: i64,
     /// When the row may be forgotten: the later of this end and the planned one.
     pub kept_until_micros: i64,
+    /// Where the call was, when its row plans no wrap-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department_id: Option<DepartmentId>,
 }
 
 /// The persisted form of an agent's facts. Every change makes one with `version` one higher.

@@ -2,11 +2,13 @@
 //! move a call between them live in `queue`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::clock::Timestamp;
 use super::ids::{CallId, CustomerId, DepartmentId, GrantId, LinkId, UserId};
+use super::transfer::{Transfer, TransferView};
 
 pub(crate) use super::words::words;
 
@@ -95,18 +97,22 @@ pub const PRIORITY_MAX: u8 = 10;
 /// A call's static place in line: smaller is sooner. It never changes, so nothing is ever re-sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rank {
-    /// `joined_at` less a minute per step of priority, in microseconds.
+    /// Since when the call counts as waiting, less a minute per step of priority, in microseconds.
     pub at: i64,
     /// The call's number, which breaks ties.
     pub number: i64,
 }
 
-impl Rank {
-    /// The place of a call that joined at `joined_at`.
-    pub fn new(joined_at: Timestamp, priority: u8, number: i64) -> Self {
-        let head_start = i64::from(priority.min(PRIORITY_MAX)) * (PRIORITY_STEP_SECONDS as i64) * 1_000_000;
-        Self { at: joined_at.micros().saturating_sub(head_start), number }
-    }
+/// The time a call's rank is made of, before ties are broken by its number.
+///
+/// A customer with an appointment has, from its due time on, the rank of the due time (RULES.md). Who joins late has
+/// waited since then; who joins early ranks by his join until the due time, like everybody. At that moment the rank of
+/// the due time would be the *later* one, and nobody is put back for having come in good time, so his rank stays. In
+/// both cases it is the earlier of the two times, known at the join: static, as every rank is.
+pub fn ranked_at(joined_at: Timestamp, due_at: Option<Timestamp>, priority: u8) -> Timestamp {
+    let since = due_at.map_or(joined_at, |due| due.min(joined_at));
+    let head_start = i64::from(priority.min(PRIORITY_MAX)) * (PRIORITY_STEP_SECONDS as i64) * 1_000_000;
+    Timestamp::from_micros(since.micros().saturating_sub(head_start))
 }
 
 /// Who called, as typed at the join. Names and contacts live here and in rows that can be erased, never in events.
@@ -131,7 +137,7 @@ pub struct Exclusion {
 }
 
 /// The last offer of a call and what came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LastOffer {
     pub offer_id: GrantId,
     pub user_id: UserId,
@@ -152,6 +158,8 @@ pub struct CallSnapshot {
     /// The hash of the key a client may join again with.
     pub join_key: Option<Arc<str>>,
     pub joined_at: Timestamp,
+    /// The place in line, by [`ranked_at`]; stored, so that no later change of the rules moves those who wait.
+    pub ranked_at: Timestamp,
     pub phase: Phase,
     pub end_reason: Option<EndReason>,
     /// The present agent, or the last one of an ended call.
@@ -170,6 +178,8 @@ pub struct CallSnapshot {
     pub wrap_up_ends_at: Option<Timestamp>,
     pub exclusions: Vec<Exclusion>,
     pub last_offer: Option<LastOffer>,
+    /// The last transfer, if there was one; apart, because most calls have none.
+    pub transfer: Option<Box<Transfer>>,
     /// Whether a device of the customer ever came.
     pub connected: bool,
     pub version: i64,
@@ -180,7 +190,18 @@ pub struct CallSnapshot {
 impl CallSnapshot {
     /// The place in line.
     pub fn rank(&self) -> Rank {
-        Rank::new(self.joined_at, self.priority, self.number)
+        Rank { at: self.ranked_at.micros(), number: self.number }
+    }
+
+    /// Moves what its row says of deadlines by a time in which nobody served it.
+    pub fn put_off(&mut self, gap: Duration) {
+        let gap = i64::try_from(gap.as_micros()).unwrap_or(0);
+        for exclusion in &mut self.exclusions {
+            exclusion.until_micros += gap;
+        }
+        if let Some(until) = self.transfer.as_mut().and_then(|transfer| transfer.kept_until_micros.as_mut()) {
+            *until += gap;
+        }
     }
 
     /// The public status.
@@ -201,23 +222,29 @@ impl CallSnapshot {
 
 /// A call as `GET /api/v1/calls/:id` shows it: Voki's fields first, ours after them. Built from a snapshot by the core's
 /// replies and from a row by the store, so that both show the same.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct CallView {
     pub id: CallId,
     pub status: Status,
     pub department_id: DepartmentId,
+    #[schema(value_type = String)]
     pub department_name: Arc<str>,
     pub user_id: Option<UserId>,
+    #[schema(value_type = Option<String>)]
     pub user_name: Option<Arc<str>>,
     pub customer_id: CustomerId,
+    #[schema(value_type = String)]
     pub customer_name: Arc<str>,
+    #[schema(value_type = Option<String>)]
     pub customer_email: Option<Arc<str>>,
+    #[schema(value_type = Option<String>)]
     pub customer_phone: Option<Arc<str>>,
     /// Seconds from start to end.
     pub duration: Option<i64>,
     /// Seconds from join to acceptance.
     pub wait_time: Option<i64>,
     pub rating: Option<i16>,
+    #[schema(value_type = Option<String>)]
     pub rating_comment: Option<Arc<str>>,
     pub started_at: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
@@ -226,11 +253,17 @@ pub struct CallView {
     pub protocol: i64,
     pub phase: Phase,
     pub end_reason: Option<EndReason>,
+    #[schema(value_type = Option<String>)]
     pub reason: Option<Arc<str>>,
     pub priority: u8,
     pub assigned_at: Option<Timestamp>,
     pub link_id: Option<LinkId>,
     pub last_offer: Option<LastOffer>,
+    /// The last transfer, null if there was none.
+    pub transfer: Option<TransferView>,
+    /// Why staff cancelled it, if they said so.
+    #[schema(value_type = Option<String>)]
+    pub cancel_reason: Option<Arc<str>>,
 }
 
 impl CallView {
@@ -263,6 +296,8 @@ impl CallView {
             assigned_at: call.assigned_at,
             link_id: call.link_id,
             last_offer: call.last_offer,
+            transfer: call.transfer.as_deref().map(TransferView::from),
+            cancel_reason: None,
         }
     }
 }

@@ -48,7 +48,8 @@ impl Upkeep {
     pub async fn round(&self) -> Result<u64, Refused> {
         let mut deleted = 0;
         for _ in 0..LOOKS_MAX {
-            let found = unfinished_files::begun_before(&self.store, self.clock.now() - UNFINISHED_AFTER, AT_ONCE).await?;
+            let found =
+                unfinished_files::begun_before(&self.store, self.clock.now() - UNFINISHED_AFTER, AT_ONCE).await?;
             let mut gone = 0;
             for file in &found {
                 let Some(kind) = FileKind::parse(&file.kind) else { continue };

@@ -142,6 +142,7 @@ mod tests {
             tag_ids: Vec::new(),
             custom_fields: Default::default(),
             call_id: None,
+            due: None,
         }
     }
 

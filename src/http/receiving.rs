@@ -155,11 +155,14 @@ impl From<Refused> for ApiError {
         match refused {
             Refused::Busy => ApiError::TooManyRequests { retry_after_seconds: BUSY_SECONDS },
             Refused::TooLarge => ApiError::TooLarge,
-            Refused::Unfit(unfit) => ApiError::Invalid(FieldErrors::of(FILE, match unfit {
-                Unfit::Empty => "can't be empty".into(),
-                Unfit::Type(found) => format!("is of a type that is not taken: {found}"),
-                Unfit::Declared { found } => format!("is not what its content type says: {found}"),
-            })),
+            Refused::Unfit(unfit) => ApiError::Invalid(FieldErrors::of(
+                FILE,
+                match unfit {
+                    Unfit::Empty => "can't be empty".into(),
+                    Unfit::Type(found) => format!("is of a type that is not taken: {found}"),
+                    Unfit::Declared { found } => format!("is not what its content type says: {found}"),
+                },
+            )),
             Refused::Place(error) => error.into(),
             Refused::Store(error) => error.into(),
         }

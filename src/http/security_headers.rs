@@ -84,11 +84,14 @@ mod tests {
 
     #[test]
     fn pages_load_our_own_things_and_data_loads_nothing() {
-        let origins = [HeaderValue::from_static("https://acme.example"), HeaderValue::from_static("https://x; script-src *")];
+        let origins =
+            [HeaderValue::from_static("https://acme.example"), HeaderValue::from_static("https://x; script-src *")];
         let of = SecurityHeaders::new(false, &origins);
         let page = answer(&of, "text/html; charset=utf-8");
         let policy = page[CONTENT_SECURITY_POLICY].to_str().unwrap();
-        assert!(policy.contains("script-src 'self';") && policy.ends_with("frame-ancestors 'self' https://acme.example"));
+        assert!(
+            policy.contains("script-src 'self';") && policy.ends_with("frame-ancestors 'self' https://acme.example")
+        );
         assert_eq!(answer(&of, "application/json")[CONTENT_SECURITY_POLICY], DATA_ONLY);
         assert!(!page.contains_key(STRICT_TRANSPORT_SECURITY));
         assert!(answer(&SecurityHeaders::new(true, &[]), "text/html").contains_key(STRICT_TRANSPORT_SECURITY));

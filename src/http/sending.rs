@@ -151,9 +151,12 @@ mod tests {
     fn a_range_of_another_version_is_the_whole_file() {
         let mut asked = HeaderMap::new();
         asked.insert(RANGE, HeaderValue::from_static("bytes=2-5"));
-        for (version, expected) in
-            [("\"a\"", Wanted::Part(2..6)), ("\"b\"", Wanted::Whole), ("W/\"a\"", Wanted::Whole), ("Sat, 29 Oct 1994 19:43:31 GMT", Wanted::Whole)]
-        {
+        for (version, expected) in [
+            ("\"a\"", Wanted::Part(2..6)),
+            ("\"b\"", Wanted::Whole),
+            ("W/\"a\"", Wanted::Whole),
+            ("Sat, 29 Oct 1994 19:43:31 GMT", Wanted::Whole),
+        ] {
             asked.insert(IF_RANGE, HeaderValue::from_str(version).unwrap());
             assert_eq!(wanted(&asked, "\"a\"", 10), expected, "{version}");
         }

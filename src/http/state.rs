@@ -64,24 +64,41 @@ pub struct AppState {
     pub reminder_minutes: Arc<[u32]>,
 }
 
+/// What `app` made before: the parts that others have, too.
+pub struct StateParts {
+    pub store: Store,
+    pub queues: Queues,
+    pub hub: Hub,
+    pub tokens: Tokens,
+    pub revocations: Revocations,
+    pub passwords: Passwords,
+    pub seal: Seal,
+    pub files: Files,
+    pub webhooks: Webhooks,
+    pub metrics: Option<PrometheusHandle>,
+    pub readiness: Readiness,
+    pub clock: Clock,
+    pub ids: IdSource,
+}
+
 impl AppState {
     /// Puts the parts together; what is wrong with the settings is told by its text.
-    pub fn new(
-        config: &Config,
-        store: Store,
-        queues: Queues,
-        hub: Hub,
-        tokens: Tokens,
-        revocations: Revocations,
-        passwords: Passwords,
-        seal: Seal,
-        files: Files,
-        webhooks: Webhooks,
-        metrics: Option<PrometheusHandle>,
-        readiness: Readiness,
-        clock: Clock,
-        ids: IdSource,
-    ) -> Result<Self, String> {
+    pub fn new(config: &Config, parts: StateParts) -> Result<Self, String> {
+        let StateParts {
+            store,
+            queues,
+            hub,
+            tokens,
+            revocations,
+            passwords,
+            seal,
+            files,
+            webhooks,
+            metrics,
+            readiness,
+            clock,
+            ids,
+        } = parts;
         let origins = config
             .server
             .origins

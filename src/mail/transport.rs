@@ -78,8 +78,9 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_wrong_url_is_refused_without_repeating_it() {
+    // Its connections are looked after by the runtime.
+    #[tokio::test]
+    async fn a_wrong_url_is_refused_without_repeating_it() {
         let within = Duration::from_secs(1);
         for url in ["http://host", "smtp", "ftp://u:secret@host", "smtp://u:secret@"] {
             let error = Transport::smtp(url, within).unwrap_err();

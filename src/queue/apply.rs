@@ -38,6 +38,32 @@ pub enum Reply {
 }
 
 impl Command {
+    /// The call it names.
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            Command::Join(new) => Some(new.id),
+            Command::Attach { call, .. }
+            | Command::Detach { call, .. }
+            | Command::Poll { call }
+            | Command::Leave { call }
+            | Command::Finish { call, .. }
+            | Command::Start { call, .. }
+            | Command::Complete { call, .. }
+            | Command::Pick { call, .. }
+            | Command::End { call, .. } => Some(*call),
+            Command::Transfer(transfer) => Some(transfer.call),
+            Command::Adopt(handover) => Some(handover.call.id),
+            Command::Accept { .. }
+            | Command::Decline { .. }
+            | Command::LinkCancelled { .. }
+            | Command::Roster(_)
+            | Command::Configure(_)
+            | Command::Freeze
+            | Command::Thaw
+            | Command::Tick => None,
+        }
+    }
+
     /// Whether the command changes the record for whoever asked, and must be refused while nothing can be stored.
     fn is_recorded(&self) -> bool {
         match self {
@@ -50,10 +76,12 @@ impl Command {
             | Command::Complete { .. }
             | Command::Pick { .. }
             | Command::End { .. }
+            | Command::Transfer(_)
             | Command::LinkCancelled { .. } => true,
             Command::Attach { .. }
             | Command::Detach { .. }
             | Command::Poll { .. }
+            | Command::Adopt(_)
             | Command::Roster(_)
             | Command::Configure(_)
             | Command::Freeze
@@ -71,8 +99,12 @@ impl Queue {
             return Err(Rejection::StorageUnavailable);
         }
         debug_assert!(self.out.is_empty(), "effects of an earlier command were not taken");
+        let about = command.call();
         let reply = match self.dispatch(command) {
             Ok(reply) => reply,
+            Err(Rejection::UnknownCall) if about.is_some_and(|call| self.moved_to(call).is_some()) => {
+                return Err(Rejection::Moved);
+            }
             Err(rejection) => {
                 debug_assert!(self.out.is_empty(), "a rejected command had effects");
                 return Err(rejection);
@@ -96,6 +128,8 @@ impl Queue {
             Command::Complete { call, user, supervisor } => self.complete(call, user, supervisor),
             Command::Pick { pick, call, user, by } => self.pick(pick, call, user, by),
             Command::End { call, reason, by } => self.end_by_staff(call, reason, by),
+            Command::Transfer(transfer) => self.transfer(transfer),
+            Command::Adopt(handover) => self.adopt(*handover),
             Command::LinkCancelled { link } => self.cancel_link(link),
             Command::Roster(message) => {
                 match message {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::exchange::ToQueue;
+use super::exchange::{Handover, ToQueue};
 use crate::domain::call::{Caller, EndReason, Requirements};
+use crate::domain::clock::Timestamp;
 use crate::domain::department::Settings;
 use crate::domain::ids::{CallId, DeviceId, GrantId, LinkId, PickId, UserId};
+use crate::domain::transfer::Destination;
 
 /// A customer who asks for a place.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct NewCall {
     pub link_uses: Option<LinkUses>,
     pub caller: Arc<Caller>,
     pub priority: u8,
+    /// When the appointment he joins with is or was due.
+    pub due_at: Option<Timestamp>,
     pub requirements: Requirements,
     /// Hash of the key that makes joining again the same call.
     pub join_key: Option<Arc<str>>,
@@ -36,6 +40,19 @@ pub struct LinkUses {
 pub enum Party {
     Customer,
     Agent(UserId),
+}
+
+/// Who sends a call where.
+#[derive(Clone, Debug)]
+pub struct Transferring {
+    pub call: CallId,
+    pub to: Destination,
+    pub by: UserId,
+    /// May transfer any open call; others only what they are running.
+    pub supervisor: bool,
+    /// How long it is kept for the agent it is meant for; `None` when nothing is offered where it goes.
+    pub keep_seconds: Option<u32>,
+    pub reason: Option<Arc<str>>,
 }
 
 /// A command to one queue.
@@ -94,6 +111,10 @@ pub enum Command {
         reason: EndReason,
         by: Option<UserId>,
     },
+    /// The call goes on in another department, or with another agent, at the place it has earned.
+    Transfer(Transferring),
+    /// Another queue gave a call to this one. The record has it here already, so this is never refused.
+    Adopt(Box<Handover>),
     LinkCancelled {
         link: LinkId,
     },

@@ -11,6 +11,8 @@ use crate::domain::record::Entry;
 pub enum Effect {
     /// Commit `entry`; when it is committed, and every earlier one of this queue is, release `settled`.
     Record { entry: Entry, settled: Settled },
+    /// Release `settled` once every earlier record of this queue is committed; its own is another queue's, and is.
+    Tell(Settled),
     /// Push at once.
     Say(Said),
     /// Send to the roster, after this queue's earlier messages to it.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::exchange::Handover;
 use super::wait::Estimate;
 use crate::domain::call::CallSnapshot;
 use crate::domain::clock::Timestamp;
@@ -19,6 +20,14 @@ pub enum Settled {
         from: UserId,
         reason: ReturnReason,
     },
+    /// Given to the department its row names, which must hear of it now; `from` is the agent who had it.
+    Transferred {
+        call: Arc<CallSnapshot>,
+        from: Option<UserId>,
+        handover: Box<Handover>,
+    },
+    /// Taken over from another department.
+    Adopted(Arc<CallSnapshot>),
     Ended(Arc<CallSnapshot>),
     /// The row changed (an offer's outcome, an exclusion) without news for anyone's view.
     Noted(Arc<CallSnapshot>),
@@ -32,6 +41,8 @@ impl Settled {
             | Settled::Assigned(call)
             | Settled::Started(call)
             | Settled::Returned { call, .. }
+            | Settled::Transferred { call, .. }
+            | Settled::Adopted(call)
             | Settled::Ended(call)
             | Settled::Noted(call) => call,
         }
@@ -47,6 +58,8 @@ pub enum ReturnReason {
     AgentLost,
     /// The customer asked for another agent while his was away.
     CustomerAsked,
+    /// His agent gave it back, or to a colleague.
+    Transferred,
 }
 
 impl ReturnReason {
@@ -56,6 +69,7 @@ impl ReturnReason {
             ReturnReason::NotStarted => "not_started",
             ReturnReason::AgentLost => "agent_lost",
             ReturnReason::CustomerAsked => "customer_asked",
+            ReturnReason::Transferred => "transferred",
         }
     }
 }

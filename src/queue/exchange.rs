@@ -1,4 +1,4 @@
-//! Owns what a queue and its roster tell each other. Neither awaits the other: every message is one way, carries its
+//! Owns what a queue and its roster tell each other, and what one queue hands to another. Neither awaits the other: every message is one way, carries its
 //! sender's incarnation and sequence in an [`Envelope`], and a stale one is dropped by its receiver.
 
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::rejection::Rejection;
-use crate::domain::call::{Rank, Requirements};
+use crate::domain::call::{CallSnapshot, Rank, Requirements};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{CallId, CustomerId, DepartmentId, GrantId, PickId, UserId};
+use crate::domain::ids::{CallId, CustomerId, DepartmentId, DeviceId, GrantId, PickId, UserId};
 
 /// A message between one incarnation of a queue and the roster.
 #[derive(Clone, Debug)]
@@ -23,11 +23,24 @@ pub struct Envelope<T> {
 /// One distinct set of requirements and how much of it waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DemandSet {
+    /// Only this agent is wanted, whatever his skills: the calls are kept for him.
+    pub named: Option<UserId>,
     pub requirements: Requirements,
     /// Eligible present calls.
     pub count: u32,
     /// The best rank among them.
     pub best: Rank,
+}
+
+/// A call on its way from one queue to another: the row that was written, and what lives only in memory.
+#[derive(Clone, Debug)]
+pub struct Handover {
+    pub call: Arc<CallSnapshot>,
+    pub devices: Vec<DeviceId>,
+    /// Present without a device until then.
+    pub present_until: Timestamp,
+    /// While away: when the place is lost.
+    pub grace_until: Option<Timestamp>,
 }
 
 /// What a queue could use now. Level-triggered: the newest one says everything.
@@ -56,11 +69,13 @@ pub enum ToRoster {
         grant: GrantId,
         call: CallId,
     },
-    /// The call is over or went back to the line; the slot is in wrap-up until then, or free.
+    /// The call is over, went back to the line or elsewhere; the slot is in wrap-up until then, or free.
     Ended {
         grant: GrantId,
         call: CallId,
         wrap_up_ends_at: Option<Timestamp>,
+        /// The call's row says when the wrap-up ends; else only the agent's own can.
+        planned: bool,
     },
     /// A demand for one named agent.
     PickRequested {
@@ -106,7 +121,7 @@ pub enum Return {
 pub enum WithdrawReason {
     /// Somebody else took the call.
     Taken,
-    /// The call ended otherwise, by staff, link or wait limit.
+    /// The call ended otherwise, by staff, link or wait limit, went elsewhere, or its department offers nothing any more.
     Withdrawn,
     AgentPaused,
     /// After a restart or an outage.

@@ -1,7 +1,7 @@
 //! Owns what must hold of a queue after every command, by name. Tests and the simulation check all of it; the server
 //! does not, since it walks everything.
 
-use super::state::Queue;
+use super::state::{Offerable, Queue};
 use crate::domain::call::Phase;
 
 /// A broken invariant.
@@ -20,12 +20,13 @@ fn ensure(holds: bool, name: &'static str, text: impl FnOnce() -> String) -> Res
 ///
 /// - Q1: the line holds exactly the waiting and offered calls, in order of rank.
 /// - Q2: an offer stands before a present, waiting call and has a deadline.
-/// - Q3: the eligible sets hold exactly the waiting, present calls without an offer.
+/// - Q3: the eligible sets hold exactly the waiting, present calls without an offer, each where it is wanted: with those
+///   of its skills, or with those kept for one agent.
 /// - Q4: every grant names one call, every offered, assigned or active call one grant.
 /// - Q5: every state that is not a resting one has a deadline, and the deadline index says so.
 /// - Q6: whoever is away has a grace; whoever is present has a device or a sign of life.
 /// - Q7: picks name waiting calls.
-/// - Q8: an ended call is not open.
+/// - Q8: an ended call is not open, nor is one of another department.
 pub fn check(queue: &Queue) -> Result<(), Violation> {
     let mut in_line = 0;
     let mut eligible = 0;
@@ -33,9 +34,10 @@ pub fn check(queue: &Queue) -> Result<(), Violation> {
     let mut granted = 0;
     for call in queue.calls.values() {
         let snapshot = &call.snapshot;
-        let (line, waiting, is_eligible, deadline) = Queue::indexed(call);
+        let (line, waiting, offerable, deadline) = Queue::indexed(call);
         let text = || format!("{call:?}");
         ensure(snapshot.phase != Phase::Ended && snapshot.phase != Phase::Offered, "Q8", text)?;
+        ensure(snapshot.department_id == queue.settings.department_id, "Q8", text)?;
         ensure(line == call.in_line(), "Q1", text)?;
         ensure(queue.line.contains(snapshot.rank()) == call.in_line(), "Q1", text)?;
         in_line += u32::from(call.in_line());
@@ -48,8 +50,11 @@ pub fn check(queue: &Queue) -> Result<(), Violation> {
             granted += 1;
         }
         let expected = call.in_line() && call.present && call.offer.is_none();
-        let listed = queue.eligible.get(&snapshot.requirements).is_some_and(|set| set.contains_key(&snapshot.rank()));
-        ensure(is_eligible == expected && listed == expected, "Q3", text)?;
+        let wanted = call.wanted(call.offerable());
+        let listed = wanted.and_then(|wanted| queue.eligible.get(&wanted));
+        let listed = listed.is_some_and(|set| set.contains_key(&snapshot.rank()));
+        let fits = offerable == call.offerable() && expected == (offerable != Offerable::ToNobody);
+        ensure(fits && listed == expected, "Q3", text)?;
         eligible += usize::from(expected);
         if matches!(snapshot.phase, Phase::Assigned | Phase::Active) {
             ensure(snapshot.user_id.is_some(), "Q4", text)?;

@@ -98,7 +98,13 @@ impl Queue {
             }
         }
         self.reindex(id);
-        let event = self.event("call_ended", Some(id), by, json!({ "end_reason": reason }));
+        let agent = self.calls.get(&id).and_then(|call| call.snapshot.user_id);
+        // Whoever acted on what was not his is named.
+        let data = match by.filter(|by| agent != Some(*by)) {
+            Some(by) => json!({ "end_reason": reason, "by": by }),
+            None => json!({ "end_reason": reason }),
+        };
+        let event = self.event("call_ended", Some(id), by, data);
         let call = self.changed(id);
         self.calls.remove(&id);
         if let (Some(link), Some(key)) = (call.link_id, &call.join_key) {
@@ -110,7 +116,7 @@ impl Queue {
         if let Some(grant) = held {
             self.grants.remove(&grant);
             let wrap_up_ends_at = call.wrap_up_ends_at;
-            self.out.push(Effect::Roster(ToRoster::Ended { grant, call: id, wrap_up_ends_at }));
+            self.out.push(Effect::Roster(ToRoster::Ended { grant, call: id, wrap_up_ends_at, planned: true }));
         }
         call
     }
@@ -143,7 +149,7 @@ impl Queue {
             self.record(call.clone(), vec![event], settled, |_| {});
         }
         if let Some((_, grant)) = had {
-            self.out.push(Effect::Roster(ToRoster::Ended { grant, call: id, wrap_up_ends_at: None }));
+            self.out.push(Effect::Roster(ToRoster::Ended { grant, call: id, wrap_up_ends_at: None, planned: true }));
         }
         if let Some(position) = self.position(id)
             && let Some(open) = self.calls.get_mut(&id)

@@ -12,6 +12,7 @@
 //!                    |     `--- pick ------------------------>  | in 60 s       | for 120 s          |
 //!                    `------------------------------------------'---------------'                    |
 //!   leave, away past the grace, wait limit, staff, link cancelled: from every state -----------------'
+//!   transfer: from every open state to waiting, here or in the queue of another department, which adopts the call
 //! ```
 //!
 //! | file | holds |
@@ -21,6 +22,7 @@
 //! | `state` | the calls and every index over them |
 //! | `apply` | the dispatch |
 //! | `waiting`, `offer`, `lifecycle` | joins and presence; grants, offers and picks; from assignment to end |
+//! | `transfer` | giving a call to another department or agent, and adopting one |
 //! | `settle` | what happens after every command |
 //! | `line`, `positions`, `wait` | the ordered tree, who is told a new place when, the wait estimate |
 //! | `view` | the fold of what is committed: what snapshots and stats show |
@@ -40,6 +42,7 @@ pub mod rejection;
 pub mod restore;
 mod settle;
 pub mod state;
+mod transfer;
 pub mod view;
 pub mod wait;
 pub mod waiting;

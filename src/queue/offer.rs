@@ -1,6 +1,7 @@
 //! Owns grants, offers and hand-picks: a grant becomes an offer or goes back within the message that brought it, and an
 //! offer has exactly one outcome.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -22,17 +23,24 @@ const EXCLUSIONS_MAX: usize = 64;
 pub const PASSED_MAX: usize = 256;
 
 impl Queue {
-    /// The best call for an agent: eligible, not excluded, and he has its skills.
-    fn best_for(&self, user: UserId, skills: &Requirements) -> Option<(Rank, CallId)> {
-        self.eligible
-            .iter()
-            .filter(|(requirements, _)| requirements.iter().all(|skill| skills.contains(skill)))
-            .filter_map(|(_, set)| {
-                set.iter()
-                    .find(|(_, id)| self.calls.get(*id).is_some_and(|call| !call.excludes(user, self.now)))
-                    .map(|(rank, id)| (*rank, *id))
-            })
-            .min()
+    /// The best call to offer an agent: eligible, not excluded, and he has its skills. One that is kept for him comes first,
+    /// as if he had picked it; the flag says so.
+    fn best_for(&self, user: UserId, skills: &Requirements) -> Option<(Rank, CallId, bool)> {
+        if self.is_frozen() || !self.offers_calls() {
+            return None;
+        }
+        let first = |set: &BTreeMap<Rank, CallId>| {
+            let open = |id: &CallId| self.calls.get(id).is_some_and(|call| !call.excludes(user, self.now));
+            set.iter().find(|(_, id)| open(id)).map(|(rank, id)| (*rank, *id))
+        };
+        let kept = self.eligible.get(&(Some(user), Requirements::default())).and_then(first);
+        if let Some((rank, id)) = kept {
+            return Some((rank, id, true));
+        }
+        let for_all = self.eligible.iter().filter(|((named, requirements), _)| {
+            named.is_none() && requirements.iter().all(|skill| skills.contains(skill))
+        });
+        for_all.filter_map(|(_, set)| first(set)).min().map(|(rank, id)| (rank, id, false))
     }
 
     pub(super) fn take_grant(&mut self, grant: Grant) {
@@ -41,10 +49,11 @@ impl Queue {
         if let Some(pick) = grant.pick {
             return self.take_pick_grant(pick, grant);
         }
-        let best = if self.is_frozen() { None } else { self.best_for(grant.user, &grant.skills) };
-        match best {
-            Some((rank, id)) if grant.alternative.is_none_or(|other| rank <= other) => self.offer(id, grant),
-            other => self.hand_back(grant.grant, other.map(|(rank, _)| rank)),
+        match self.best_for(grant.user, &grant.skills) {
+            Some((rank, id, kept)) if kept || grant.alternative.is_none_or(|other| rank <= other) => {
+                self.offer(id, grant, kept);
+            }
+            other => self.hand_back(grant.grant, other.map(|(rank, ..)| rank)),
         }
     }
 
@@ -53,11 +62,13 @@ impl Queue {
         self.out.push(Effect::Roster(ToRoster::Returned { grant, outcome }));
     }
 
-    fn offer(&mut self, id: CallId, grant: Grant) {
+    fn offer(&mut self, id: CallId, grant: Grant, kept: bool) {
         let expires_at = self.now.plus_seconds(u64::from(self.settings.offer_timeout_seconds));
         let position = self.position(id);
         let Some(call) = self.calls.get(&id) else { return };
         let passed = self.passed_by(call.snapshot.rank(), grant.user, &grant.skills);
+        // It was meant for him by name, as a call that he picks.
+        let passed = if kept { picked(passed) } else { passed };
         let caller = call.snapshot.caller.clone();
         let offer = Offer {
             grant: grant.grant,
@@ -166,6 +177,7 @@ impl Queue {
             }
             call.snapshot.last_offer =
                 Some(LastOffer { offer_id: grant, user_id: user, outcome: OfferOutcome::Accepted });
+            call.open_to_all();
             call.start_by = Some(start_by);
             call.told_position = 0;
         }
@@ -242,6 +254,11 @@ impl Queue {
         let Some(offer) = self.calls.get_mut(&id).and_then(|call| call.offer.take()) else { return };
         if let Some(call) = self.calls.get_mut(&id) {
             call.snapshot.last_offer = Some(LastOffer { offer_id: offer.grant, user_id: offer.user, outcome });
+            let his_doing = outcome != OfferOutcome::CustomerLeft && reason != Some(WithdrawReason::Restarted);
+            if his_doing {
+                // Whoever it was kept for has had his turn.
+                call.open_to_all();
+            }
         }
         self.grants.remove(&offer.grant);
         self.outcomes.note(now, offer.grant, (offer.user, outcome, reason));
@@ -306,9 +323,8 @@ impl Queue {
         let Some(id) = found else {
             // The pick is over, but what goes back must not say that nobody here waits for this agent; while frozen nobody
             // does, and the thaw tells anew.
-            let best = if self.is_frozen() { None } else { self.best_for(grant.user, &grant.skills) };
-            let rank = best.map(|(rank, _)| rank);
-            return self.hand_back(grant.grant, rank);
+            let best = self.best_for(grant.user, &grant.skills);
+            return self.hand_back(grant.grant, best.map(|(rank, ..)| rank));
         };
         let by = self.calls.get(&id).and_then(|c| c.picks.iter().find(|p| p.id == pick)).map(|p| p.by);
         self.drop_pick(id, pick);
@@ -320,7 +336,10 @@ impl Queue {
             None => Value::Null,
         };
         let passed = picked(passed);
-        let data = json!({ "offer_id": grant.grant, "picked_by": by, "passed": passed });
+        let mut data = json!({ "offer_id": grant.grant, "picked_by": by, "passed": passed });
+        if let Some(by) = by.filter(|by| *by != grant.user) {
+            data["by"] = json!(by);
+        }
         self.assign(id, grant.grant, grant.user, grant.user_name, data);
         self.out.push(Effect::Answer { pick, result: Ok(id) });
     }
@@ -379,7 +398,8 @@ impl Queue {
     }
 }
 
-/// Whoever stands before a hand-picked call was passed because it was picked, whatever else holds for them.
+/// Whoever stands before a hand-picked call, or one kept for its agent, was passed because of that, whatever else holds for
+/// them.
 fn picked(mut passed: Value) -> Value {
     if let Some(calls) = passed.get_mut("calls").and_then(Value::as_array_mut) {
         for call in calls {

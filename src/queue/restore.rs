@@ -40,16 +40,18 @@ impl Queue {
             if snapshot.phase == Phase::Offered {
                 snapshot.phase = Phase::Waiting;
             }
-            for exclusion in &mut snapshot.exclusions {
-                exclusion.until_micros += i64::try_from(gap.as_micros()).unwrap_or(0);
-            }
+            snapshot.put_off(gap);
             // Whether a device came is not written by itself, so the benefit of the doubt is the customer's.
             snapshot.connected = true;
             let id = snapshot.id;
             if let (Some(link), Some(key)) = (snapshot.link_id, &snapshot.join_key) {
                 queue.join_keys.insert((link, key.clone()), id);
             }
-            let waited_from = if snapshot.accepted_at.is_some() { snapshot.changed_at } else { snapshot.joined_at };
+            let waited_from = match (snapshot.accepted_at, &snapshot.transfer) {
+                (Some(_), _) => snapshot.changed_at,
+                (None, Some(transfer)) => transfer.at(),
+                (None, None) => snapshot.joined_at,
+            };
             let mut call = Call::new(snapshot, now, waited_from + gap);
             call.present = false;
             call.grace_until = Some(now.plus_seconds(grace));

@@ -9,6 +9,7 @@ use super::exchange::{Demand, DemandSet, ToRoster, WithdrawReason};
 use super::state::Queue;
 use crate::domain::call::{EndReason, OfferOutcome, Phase};
 use crate::domain::clock::Timestamp;
+use crate::domain::department::Mode;
 use crate::domain::ids::CallId;
 
 /// Deadlines of one call that may fall due in one go: one of each kind, twice over.
@@ -27,17 +28,23 @@ impl Queue {
         self.announce();
     }
 
-    /// What this queue could use now.
+    /// What this queue could use now. A department that is pulled from wants nobody: its agents come by themselves.
     pub fn demand(&self) -> Demand {
-        let sets = self
-            .eligible
-            .iter()
-            .filter_map(|(requirements, set)| {
-                let (best, _) = set.first_key_value()?;
-                Some(DemandSet { requirements: requirements.clone(), count: set.len() as u32, best: *best })
+        let sets = self.eligible.iter().filter(|_| self.offers_calls()).filter_map(|((named, requirements), set)| {
+            let (best, _) = set.first_key_value()?;
+            Some(DemandSet {
+                named: *named,
+                requirements: requirements.clone(),
+                count: set.len() as u32,
+                best: *best,
             })
-            .collect();
-        Demand { version: self.demand_version, grants_seen: self.grants_seen, sets }
+        });
+        Demand { version: self.demand_version, grants_seen: self.grants_seen, sets: sets.collect() }
+    }
+
+    /// Whether this department's calls are offered to agents.
+    pub(super) fn offers_calls(&self) -> bool {
+        self.settings.mode == Mode::Push
     }
 
     fn run_deadlines(&mut self) {
@@ -75,6 +82,9 @@ impl Queue {
             self.return_to_line(id, ReturnReason::NotStarted);
         } else if due(call.agent_lost_until) {
             self.return_to_line(id, ReturnReason::AgentLost);
+        } else if call.in_line() && call.offer.is_none() && due(call.kept_for().map(|(_, until)| until)) {
+            // He did not take it in time: it is everybody's, at its old place.
+            call.open_to_all();
         } else if due(call.picks.iter().map(|pick| pick.until).min()) {
             self.expire_picks(id);
         } else if call.in_line() && call.snapshot.exclusions.iter().any(|e| e.until_micros <= now.micros()) {
@@ -97,7 +107,7 @@ impl Queue {
     pub(super) fn freeze(&mut self) {
         if self.frozen_since.is_none() {
             self.frozen_since = Some(self.now);
-            self.withdraw_all_offers();
+            self.withdraw_all_offers(WithdrawReason::Restarted);
             let picks: Vec<CallId> = self.picks.values().copied().collect();
             for id in picks {
                 self.refuse_picks(id, super::rejection::Rejection::StorageUnavailable);
@@ -127,9 +137,7 @@ impl Queue {
                         _ => rules.assigned_return_seconds,
                     })
                 });
-                for exclusion in &mut call.snapshot.exclusions {
-                    exclusion.until_micros += i64::try_from(gap.as_micros()).unwrap_or(0);
-                }
+                call.snapshot.put_off(gap);
             }
             self.keep_waiting_for_a_grace(id);
             self.reindex(id);
@@ -149,7 +157,7 @@ impl Queue {
         }
     }
 
-    fn withdraw_all_offers(&mut self) {
+    pub(super) fn withdraw_all_offers(&mut self, reason: WithdrawReason) {
         let offered: Vec<CallId> = self
             .grants
             .values()
@@ -157,7 +165,7 @@ impl Queue {
             .filter(|id| self.calls.get(id).is_some_and(|call| call.offer.is_some()))
             .collect();
         for id in offered {
-            self.withdraw_offer(id, OfferOutcome::Withdrawn, Some(WithdrawReason::Restarted));
+            self.withdraw_offer(id, OfferOutcome::Withdrawn, Some(reason));
         }
     }
 }

@@ -12,7 +12,7 @@ use super::wait::{Estimate, HandleTimes, estimate};
 use crate::domain::call::{CallSnapshot, OfferOutcome, Phase, Rank, Requirements};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::Settings;
-use crate::domain::ids::{CallId, DeviceId, GrantId, LinkId, PickId, UserId};
+use crate::domain::ids::{CallId, DepartmentId, DeviceId, GrantId, LinkId, PickId, UserId};
 
 /// How long ended calls and outcomes of offers are remembered, so that a repeated command hears the same answer.
 /// Longer than any retry of a client that waits for its reply; older ones are answered from the record.
@@ -77,9 +77,23 @@ pub struct Call {
 struct Indexed {
     in_line: bool,
     waiting: bool,
-    eligible: bool,
+    offerable: Offerable,
     deadline: Option<Timestamp>,
 }
+
+/// Whom a call may be offered to now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Offerable {
+    #[default]
+    ToNobody,
+    /// To whoever has the skills.
+    ToAll,
+    /// To the agent it is kept for.
+    ToOne,
+}
+
+/// One queue for agents within the queue: calls for one named agent, or for anyone with these skills.
+pub(super) type Wanted = (Option<UserId>, Requirements);
 
 impl Call {
     pub(super) fn new(snapshot: CallSnapshot, present_until: Timestamp, wait_from: Timestamp) -> Self {
@@ -130,8 +144,33 @@ impl Call {
         self.snapshot.phase == Phase::Waiting
     }
 
-    fn eligible(&self) -> bool {
-        self.in_line() && self.offer.is_none() && self.present
+    /// The agent the call is kept for after a transfer, and until when.
+    pub fn kept_for(&self) -> Option<(UserId, Timestamp)> {
+        self.snapshot.transfer.as_ref().and_then(|transfer| transfer.kept_for())
+    }
+
+    /// Nobody is preferred any more.
+    pub(super) fn open_to_all(&mut self) {
+        if let Some(transfer) = &mut self.snapshot.transfer {
+            transfer.kept_until_micros = None;
+        }
+    }
+
+    pub(super) fn offerable(&self) -> Offerable {
+        match (self.in_line() && self.offer.is_none() && self.present, self.kept_for()) {
+            (false, _) => Offerable::ToNobody,
+            (true, None) => Offerable::ToAll,
+            (true, Some(_)) => Offerable::ToOne,
+        }
+    }
+
+    /// Where among the eligible it is listed. Whoever keeps a call for somebody chose him knowing his skills.
+    pub(super) fn wanted(&self, offerable: Offerable) -> Option<Wanted> {
+        match offerable {
+            Offerable::ToNobody => None,
+            Offerable::ToAll => Some((None, self.snapshot.requirements.clone())),
+            Offerable::ToOne => Some((self.snapshot.transfer.as_ref()?.to_user_id, Requirements::default())),
+        }
     }
 
     pub(super) fn excludes(&self, user: UserId, now: Timestamp) -> bool {
@@ -153,6 +192,10 @@ impl Call {
             }
             _ => None,
         };
+        let kept = match self.kept_for() {
+            Some((_, until)) if self.in_line() && self.offer.is_none() => Some(until),
+            _ => None,
+        };
         let exclusion = if self.in_line() {
             self.snapshot.exclusions.iter().map(|e| Timestamp::from_micros(e.until_micros)).min()
         } else {
@@ -161,6 +204,7 @@ impl Call {
         [
             presence,
             wait,
+            kept,
             exclusion,
             self.offer.as_ref().map(|o| o.expires_at),
             self.picks.iter().map(|p| p.until).min(),
@@ -180,13 +224,13 @@ pub(super) struct Recent<K, V> {
     values: HashMap<K, (Timestamp, V)>,
 }
 
-impl<K: Copy + Eq + std::hash::Hash, V> Recent<K, V> {
+impl<K: Clone + Eq + std::hash::Hash, V> Recent<K, V> {
     pub fn new() -> Self {
         Self { order: VecDeque::new(), values: HashMap::new() }
     }
 
     pub fn note(&mut self, now: Timestamp, key: K, value: V) {
-        self.values.insert(key, (now, value));
+        self.values.insert(key.clone(), (now, value));
         self.order.push_back((now, key));
         self.forget(now);
     }
@@ -196,11 +240,11 @@ impl<K: Copy + Eq + std::hash::Hash, V> Recent<K, V> {
     }
 
     fn forget(&mut self, now: Timestamp) {
-        while let Some((at, key)) = self.order.front().copied() {
+        while let Some((at, _)) = self.order.front() {
             if self.order.len() <= RECENT_MAX && at.plus_seconds(RECENT_SECONDS) > now {
                 break;
             }
-            self.order.pop_front();
+            let Some((at, key)) = self.order.pop_front() else { break };
             // Noted again since: that note is further back in the order.
             if self.values.get(&key).is_some_and(|(noted, _)| *noted == at) {
                 self.values.remove(&key);
@@ -222,7 +266,7 @@ pub struct Queue {
     /// Calls in line without an offer.
     pub(super) waiting: BTreeMap<Rank, CallId>,
     /// Those of them whose customer is present, by what they require.
-    pub(super) eligible: BTreeMap<Requirements, BTreeMap<Rank, CallId>>,
+    pub(super) eligible: BTreeMap<Wanted, BTreeMap<Rank, CallId>>,
     /// When those in line joined, oldest first.
     pub(super) arrivals: BTreeSet<(Timestamp, i64)>,
     /// The call each grant stands before or runs.
@@ -234,6 +278,10 @@ pub struct Queue {
     pub(super) ended: Recent<CallId, (Arc<CallSnapshot>, Option<UserId>)>,
     /// Links cancelled lately: a join that was on its way meanwhile comes too late.
     pub(super) cancelled_links: Recent<LinkId, ()>,
+    /// Calls given to another department lately: which, and at what version.
+    pub(super) moved: Recent<CallId, (DepartmentId, i64)>,
+    /// The keys they were joined with.
+    pub(super) moved_keys: Recent<(LinkId, Arc<str>), CallId>,
     /// How often links with a bound were used when they were used last, joins counted that nobody can have read yet.
     pub(super) used_links: Recent<LinkId, u32>,
     pub(super) outcomes: Recent<GrantId, (UserId, OfferOutcome, Option<WithdrawReason>)>,
@@ -265,6 +313,8 @@ impl Queue {
             join_keys: HashMap::new(),
             ended: Recent::new(),
             cancelled_links: Recent::new(),
+            moved: Recent::new(),
+            moved_keys: Recent::new(),
             used_links: Recent::new(),
             outcomes: Recent::new(),
             demand_version: 0,
@@ -332,6 +382,13 @@ impl Queue {
         call.in_line().then(|| self.line.position(call.snapshot.rank())).flatten()
     }
 
+    /// The department a call was given to that was here lately and is no more.
+    pub fn moved_to(&self, id: CallId) -> Option<DepartmentId> {
+        let (department, _) = self.moved.get(&id)?;
+        let gone = !self.calls.contains_key(&id) && self.ended.get(&id).is_none();
+        gone.then_some(*department)
+    }
+
     /// The call a grant stands before or runs.
     pub fn call_of(&self, grant: GrantId) -> Option<CallId> {
         self.grants.get(&grant).copied()
@@ -355,19 +412,28 @@ impl Queue {
         self.join_keys.get(&(link, key.clone())).copied()
     }
 
-    /// Brings every index in line with the call as it is now; a call that is gone leaves them all.
+    /// Brings every index in line with the call as it is now; a call that has ended leaves them all.
     pub(super) fn reindex(&mut self, id: CallId) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        let (rank, requirements) = (call.snapshot.rank(), call.snapshot.requirements.clone());
-        let old = call.indexed.clone();
+        let Some(call) = self.calls.get(&id) else { return };
         let open = call.snapshot.phase != Phase::Ended;
         let new = Indexed {
             in_line: call.in_line(),
             waiting: call.in_line() && call.offer.is_none(),
-            eligible: call.eligible(),
+            offerable: call.offerable(),
             deadline: if open { call.deadline(&self.settings) } else { None },
         };
-        call.indexed = new.clone();
+        self.index(id, new);
+    }
+
+    /// Takes a call that goes elsewhere out of every index.
+    pub(super) fn unindex(&mut self, id: CallId) {
+        self.index(id, Indexed::default());
+    }
+
+    fn index(&mut self, id: CallId, new: Indexed) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let rank = call.snapshot.rank();
+        let old = std::mem::replace(&mut call.indexed, new.clone());
         let joined = call.snapshot.joined_at;
         if old.in_line != new.in_line {
             if new.in_line {
@@ -387,18 +453,21 @@ impl Queue {
                 self.waiting.remove(&rank);
             }
         }
-        if old.eligible != new.eligible {
+        if old.offerable != new.offerable {
             self.demand_changed = true;
-            if new.eligible {
+            if let Some(wanted) = call.wanted(old.offerable)
+                && let Some(set) = self.eligible.get_mut(&wanted)
+            {
+                set.remove(&rank);
+                if set.is_empty() {
+                    self.eligible.remove(&wanted);
+                }
+            }
+            if let Some(wanted) = call.wanted(new.offerable) {
                 call.eligible_since = self.now;
                 // Somebody became offerable: hand-backs made before this say nothing any more.
                 self.demand_version += 1;
-                self.eligible.entry(requirements).or_default().insert(rank, id);
-            } else if let Some(set) = self.eligible.get_mut(&requirements) {
-                set.remove(&rank);
-                if set.is_empty() {
-                    self.eligible.remove(&requirements);
-                }
+                self.eligible.entry(wanted).or_default().insert(rank, id);
             }
         }
         if old.deadline != new.deadline {
@@ -411,8 +480,8 @@ impl Queue {
         }
     }
 
-    /// What the indexes hold of a call: (in line, waiting, eligible, deadline). For the invariants only.
-    pub(super) fn indexed(call: &Call) -> (bool, bool, bool, Option<Timestamp>) {
-        (call.indexed.in_line, call.indexed.waiting, call.indexed.eligible, call.indexed.deadline)
+    /// What the indexes hold of a call: (in line, waiting, offerable, deadline). For the invariants only.
+    pub(super) fn indexed(call: &Call) -> (bool, bool, Offerable, Option<Timestamp>) {
+        (call.indexed.in_line, call.indexed.waiting, call.indexed.offerable, call.indexed.deadline)
     }
 }

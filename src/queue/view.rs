@@ -44,6 +44,24 @@ impl Today {
         (counted > 0).then(|| f64::from(abandoned) / f64::from(counted))
     }
 
+    /// Counts a call that was answered since `from`, or takes it back because the call is another department's now.
+    fn count_answer(&mut self, call: &CallSnapshot, from: Timestamp, counts: bool) {
+        if call.started_at.is_none_or(|at| at < from) {
+            return;
+        }
+        let wait = call.wait_seconds().unwrap_or(0);
+        let in_time = u32::from(wait <= SERVICE_LEVEL_SECONDS);
+        if counts {
+            self.answered += 1;
+            self.answered_in_time += in_time;
+            self.wait_seconds_total += wait.unsigned_abs();
+        } else {
+            self.answered = self.answered.saturating_sub(1);
+            self.answered_in_time = self.answered_in_time.saturating_sub(in_time);
+            self.wait_seconds_total = self.wait_seconds_total.saturating_sub(wait.unsigned_abs());
+        }
+    }
+
     /// The sum of two departments' days.
     pub fn plus(&self, other: &Today) -> Today {
         Today {
@@ -64,12 +82,14 @@ pub struct View {
     active: BTreeMap<i64, CallId>,
     arrivals: BTreeSet<(Timestamp, i64)>,
     pub today: Today,
+    /// When the day began.
+    today_from: Timestamp,
 }
 
 impl View {
     /// The view of a freshly restored queue.
-    pub fn restore<'a>(calls: impl Iterator<Item = &'a CallSnapshot>, today: Today) -> Self {
-        let mut view = View { today, ..View::default() };
+    pub fn restore<'a>(calls: impl Iterator<Item = &'a CallSnapshot>, today: Today, today_from: Timestamp) -> Self {
+        let mut view = View { today, today_from, ..View::default() };
         for call in calls {
             view.put(Arc::new(call.clone()));
         }
@@ -82,19 +102,37 @@ impl View {
         match settled {
             // Answered is who was connected to an agent, once; a call that goes back and is taken again counts no more.
             Settled::Started(call) if call.started_at == Some(call.changed_at) => {
-                let wait = call.wait_seconds().unwrap_or(0);
-                self.today.answered += 1;
-                self.today.wait_seconds_total += wait.unsigned_abs();
-                self.today.answered_in_time += u32::from(wait <= SERVICE_LEVEL_SECONDS);
+                self.today.count_answer(call, self.today_from, true);
             }
             Settled::Ended(call) if was_abandoned(call) => {
                 let waited = call.ended_at.unwrap_or(call.joined_at).seconds_since(call.joined_at);
                 self.today.abandoned += 1;
                 self.today.abandoned_short += u32::from(waited < SHORT_ABANDON_SECONDS);
             }
+            // What was answered is counted where the call is, as a restart counts it from the record.
+            Settled::Transferred { call, .. } => {
+                self.today.count_answer(call, self.today_from, false);
+                self.remove(call);
+                return;
+            }
+            Settled::Adopted(call) => self.today.count_answer(call, self.today_from, true),
             _ => {}
         }
         self.put(call.clone());
+    }
+
+    fn remove(&mut self, call: &CallSnapshot) {
+        if self.line.remove(call.rank()) {
+            self.arrivals.remove(&(call.joined_at, call.number));
+        }
+        self.active.remove(&call.number);
+        self.calls.remove(&call.id);
+    }
+
+    /// The company's midnight.
+    pub fn start_day(&mut self, now: Timestamp) {
+        self.today = Today::default();
+        self.today_from = now;
     }
 
     fn put(&mut self, call: Arc<CallSnapshot>) {

@@ -9,9 +9,10 @@ use super::apply::Reply;
 use super::command::NewCall;
 use super::effect::Effect;
 use super::event::{ReturnReason, Said, Settled};
+use super::exchange::WithdrawReason;
 use super::rejection::Rejection;
 use super::state::{Call, Queue};
-use crate::domain::call::{CallSnapshot, EndReason, OfferOutcome, PRIORITY_MAX, Phase};
+use crate::domain::call::{CallSnapshot, EndReason, OfferOutcome, PRIORITY_MAX, Phase, ranked_at};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{QUEUE_SIZE_MAX, Settings};
 use crate::domain::ids::{CallId, DeviceId, LinkId, UserId};
@@ -30,6 +31,11 @@ impl Queue {
         {
             return Ok(self.joined_again(id));
         }
+        if let (Some(link), Some(key)) = (new.link_id, &new.join_key)
+            && self.moved_keys.get(&(link, key.clone())).is_some_and(|call| self.moved_to(*call).is_some())
+        {
+            return Err(Rejection::Moved);
+        }
         if !self.settings.active {
             return Err(Rejection::DepartmentInactive);
         }
@@ -43,16 +49,18 @@ impl Queue {
         }
         let joined_at = self.now.max(self.joined_floor);
         self.joined_floor = joined_at;
+        let priority = new.priority.min(PRIORITY_MAX);
         let snapshot = CallSnapshot {
             id: new.id,
             number: new.number,
             department_id: self.settings.department_id,
             link_id: new.link_id,
             caller: new.caller,
-            priority: new.priority.min(PRIORITY_MAX),
+            priority,
             requirements: new.requirements,
             join_key: new.join_key,
             joined_at,
+            ranked_at: ranked_at(joined_at, new.due_at, priority),
             phase: Phase::Waiting,
             end_reason: None,
             user_id: None,
@@ -65,6 +73,7 @@ impl Queue {
             wrap_up_ends_at: None,
             exclusions: Vec::new(),
             last_offer: None,
+            transfer: None,
             connected: false,
             version: 0,
             changed_at: self.now,
@@ -77,7 +86,7 @@ impl Queue {
         self.calls.insert(id, Box::new(Call::new(snapshot, present_until, self.now)));
         self.reindex(id);
         let event =
-            self.event("call_joined", Some(id), None, json!({ "priority": new.priority, "link_id": new.link_id }));
+            self.event("call_joined", Some(id), None, json!({ "priority": priority, "link_id": new.link_id }));
         let call = self.changed(id);
         let position = self.position(id);
         if let Some(call) = self.calls.get_mut(&id) {
@@ -244,7 +253,16 @@ impl Queue {
     }
 
     pub(super) fn configure(&mut self, settings: Settings) {
+        let offered = self.offers_calls();
         self.settings = settings;
+        if offered != self.offers_calls() {
+            // Hand-backs made before this say nothing any more, and neither does the demand.
+            self.demand_version += 1;
+            self.demand_changed = true;
+            if offered {
+                self.withdraw_all_offers(WithdrawReason::Withdrawn);
+            }
+        }
         // A changed wait limit moves every deadline; this is rare and a department's own doing.
         let ids: Vec<CallId> = self.calls.keys().copied().collect();
         for id in ids {

@@ -34,7 +34,7 @@ impl Roster {
     fn dispatch(&mut self, command: Command, new_grant: NewGrant<'_>) -> Result<Reply, Rejection> {
         match command {
             Command::Configure { user, profile, snapshot } => self.configure(user, profile, snapshot),
-            Command::Department { department, strategy } => self.department(department, strategy),
+            Command::Department { department, strategy, weight } => self.department(department, strategy, weight),
             Command::PlanLimit(limit) => {
                 self.concurrent_calls_max = limit;
                 self.dirty_desks.extend(self.desks.keys().copied());
@@ -124,9 +124,10 @@ impl Roster {
         self.forget_if_gone(user);
     }
 
-    fn department(&mut self, department: DepartmentId, strategy: RoutingStrategy) {
-        let desk = self.desks.entry(department).or_insert_with(|| Desk::new(strategy));
+    fn department(&mut self, department: DepartmentId, strategy: RoutingStrategy, weight: i8) {
+        let desk = self.desks.entry(department).or_insert_with(|| Desk::new(strategy, weight));
         desk.strategy = strategy;
+        desk.weight = weight;
         self.dirty_desks.insert(department);
         let members: Vec<UserId> = self
             .agents
@@ -160,7 +161,8 @@ impl Roster {
         }
         let data = json!({
             "status": intent.status, "reason_given": intent.reason.is_some(), "after_call": after_call && busy,
-            "by": by.as_ref().map(|b| b.user_id),
+            // Only whoever acted for somebody else is named.
+            "by": by.as_ref().map(|b| b.user_id).filter(|by| *by != user),
         });
         let cause = match by {
             Some(supervisor) if supervisor.user_id != user => StatusCause::Supervisor(supervisor.name),
@@ -254,17 +256,15 @@ impl Roster {
                     *at = ends_at;
                 }
             }
-            let kept_until = agent
-                .wrap_ups
-                .iter()
-                .find(|w| w.call_id == call)
-                .map_or(planned, |w| Timestamp::from_micros(w.kept_until_micros))
-                .max(ends_at);
+            let known = agent.wrap_ups.iter().find(|w| w.call_id == call);
+            let department_id = known.and_then(|w| w.department_id);
+            let kept_until = known.map_or(planned, |w| Timestamp::from_micros(w.kept_until_micros)).max(ends_at);
             agent.wrap_ups.retain(|w| w.call_id != call && w.kept_until_micros > now.micros());
             agent.wrap_ups.push(WrapUp {
                 call_id: call,
                 ends_at_micros: ends_at.micros(),
                 kept_until_micros: kept_until.micros(),
+                department_id,
             });
             agent.unrecorded = true;
         }

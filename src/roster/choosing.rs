@@ -12,7 +12,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, PickId, UserId};
 use crate::queue::exchange::{Grant, RevokeReason, Staff, ToQueue};
 
-/// A possible match: the rank waiting at a desk, in one set of requirements, for anyone or for one named agent.
+/// A possible match: how the rank waiting at a desk compares with others (`Desk::weighed`), in one set of its demand, for
+/// anyone or for the one agent whose hand-back told that rank.
 type Candidate = (Rank, DepartmentId, usize, Option<UserId>);
 
 impl Roster {
@@ -80,9 +81,9 @@ impl Roster {
             }
             let (_, department, set, named) = candidate;
             let Some(user) = self.choose(department, set, named) else { continue };
-            let Some(requirements) = self.desks.get(&department).and_then(|d| d.demand.sets.get(set)) else { continue };
-            let requirements = requirements.requirements.clone();
-            self.grant(department, user, None, Some(requirements), new_grant);
+            let Some(wanted) = self.desks.get(&department).and_then(|d| d.demand.sets.get(set)) else { continue };
+            let wanted = (wanted.named, wanted.requirements.clone());
+            self.grant(department, user, None, Some(wanted), new_grant);
             match named {
                 None => {
                     candidates.insert(candidate);
@@ -116,7 +117,9 @@ impl Roster {
                 candidates.insert((best, department, set, None));
                 for (user, rank) in &desk.backs {
                     if let Some(rank) = rank {
-                        candidates.insert((*rank, department, set, Some(*user)));
+                        let named = desk.demand.sets.get(set).and_then(|wanted| wanted.named);
+                        let claim = if named == Some(*user) { best } else { desk.weighed(*rank) };
+                        candidates.insert((claim, department, set, Some(*user)));
                     }
                 }
             }
@@ -128,7 +131,7 @@ impl Roster {
     fn unmet(&self, department: DepartmentId) -> Vec<Candidate> {
         let Some(desk) = self.desks.get(&department) else { return Vec::new() };
         let sets = desk.demand.sets.iter().enumerate().filter(|(set, _)| desk.remaining(*set) > 0);
-        sets.map(|(set, wanted)| (wanted.best, department, set, None)).collect()
+        sets.map(|(set, wanted)| (desk.claim(wanted), department, set, None)).collect()
     }
 
     /// The best ready agent of a desk for one set of its demand.
@@ -137,11 +140,10 @@ impl Roster {
         if desk.remaining(set) == 0 {
             return None;
         }
-        let requirements = &desk.demand.sets.get(set)?.requirements;
+        let wanted = desk.demand.sets.get(set)?;
         let skilled = |user: UserId| {
-            self.agents
-                .get(&user)
-                .is_some_and(|agent| requirements.iter().all(|skill| agent.profile().skills.contains(skill)))
+            wanted.named.is_none_or(|named| named == user)
+                && self.agents.get(&user).is_some_and(|agent| has_skills(agent, &wanted.requirements))
         };
         match named {
             Some(user) => {
@@ -152,26 +154,29 @@ impl Roster {
         }
     }
 
-    /// The best rank waiting for this agent at any other desk.
+    /// The best rank waiting for this agent at any other desk, as it compares with those of this one.
     fn alternative(&self, user: UserId, except: DepartmentId) -> Option<Rank> {
         let agent = self.agents.get(&user)?;
-        agent
+        let own = self.desks.get(&except)?;
+        let best = agent
             .profile()
             .departments
             .iter()
             .filter(|department| **department != except)
             .filter_map(|department| {
                 let desk = self.desks.get(department).filter(|desk| desk.incarnation.is_some())?;
-                let open = desk.demand.sets.iter().enumerate().filter(|(set, wanted)| {
+                let mut open = desk.demand.sets.iter().enumerate().filter(|(set, wanted)| {
                     desk.remaining(*set) > 0
-                        && wanted.requirements.iter().all(|skill| agent.profile().skills.contains(skill))
+                        && wanted.named.is_none_or(|named| named == user)
+                        && has_skills(agent, &wanted.requirements)
                 });
                 match desk.backs.get(&user) {
-                    Some(rank) => (*rank).filter(|_| open.count() > 0),
-                    None => open.map(|(_, wanted)| wanted.best).min(),
+                    Some(rank) => (*rank).filter(|_| open.next().is_some()).map(|rank| desk.weighed(rank)),
+                    None => open.map(|(_, wanted)| desk.claim(wanted)).min(),
                 }
             })
-            .min()
+            .min()?;
+        Some(own.unweighed(best))
     }
 
     /// Lends a free slot of an agent to a queue.
@@ -180,7 +185,7 @@ impl Roster {
         department: DepartmentId,
         user: UserId,
         pick: Option<PickId>,
-        requirements: Option<Requirements>,
+        wanted: Option<(Option<UserId>, Requirements)>,
         new_grant: NewGrant<'_>,
     ) {
         let id = new_grant();
@@ -188,14 +193,11 @@ impl Roster {
         let Some(desk) = self.desks.get_mut(&department) else { return };
         desk.grants_made += 1;
         let number = desk.grants_made;
-        if let Some(requirements) = &requirements {
-            desk.in_flight.push((number, requirements.clone()));
+        if let Some((named, requirements)) = &wanted {
+            desk.in_flight.push((number, *named, requirements.clone()));
         }
         desk.backs.remove(&user);
-        let skilled = |other: &Agent| {
-            let mut wanted = requirements.iter().flat_map(|requirements| requirements.iter());
-            wanted.all(|skill| other.profile().skills.contains(skill))
-        };
+        let skilled = |other: &Agent| wanted.as_ref().is_none_or(|(_, skills)| has_skills(other, skills));
         let alone = !self.agents.values().any(|other| {
             other.profile().user_id != user
                 && skilled(other)
@@ -273,4 +275,8 @@ impl Roster {
     pub fn now(&self) -> Timestamp {
         self.now
     }
+}
+
+fn has_skills(agent: &Agent, requirements: &Requirements) -> bool {
+    requirements.iter().all(|skill| agent.profile().skills.contains(skill))
 }

@@ -31,6 +31,8 @@ pub enum Command {
     Department {
         department: DepartmentId,
         strategy: RoutingStrategy,
+        /// Steps by which its calls compete for free agents; higher is sooner.
+        weight: i8,
     },
     PlanLimit(Option<u32>),
     SetStatus {
@@ -208,9 +210,10 @@ pub struct PlannedWrapUp {
     pub ends_at: Timestamp,
 }
 
-/// A wrap-up's own end, when the agent changed it.
+/// The end of a wrap-up that a call's row planned, when the agent changed it.
 pub(super) fn overruled(wrap_ups: &[WrapUp], call: CallId) -> Option<Timestamp> {
-    wrap_ups.iter().find(|w| w.call_id == call).map(|w| Timestamp::from_micros(w.ends_at_micros))
+    let of_call = wrap_ups.iter().find(|w| w.call_id == call && w.department_id.is_none());
+    of_call.map(|w| Timestamp::from_micros(w.ends_at_micros))
 }
 
 /// The source of grant ids: given by the outside for each `apply`.

@@ -48,8 +48,9 @@ pub fn check(roster: &Roster) -> Result<(), Violation> {
             for (set, wanted) in desk.demand.sets.iter().enumerate() {
                 let unmet = desk.remaining(set) > 0
                     && desk.ready.iter().any(|key| {
+                        let meant = wanted.named.is_none_or(|named| named == key.2);
                         let skilled = roster.agents.get(&key.2).is_some_and(|agent| {
-                            wanted.requirements.iter().all(|skill| agent.profile.skills.contains(skill))
+                            meant && wanted.requirements.iter().all(|skill| agent.profile.skills.contains(skill))
                         });
                         skilled && desk.backs.get(&key.2).is_none_or(|rank| rank.is_some())
                     });

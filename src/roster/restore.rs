@@ -13,7 +13,7 @@ impl Roster {
     /// it starts to speak, so no slot is lent twice meanwhile.
     /// `served_until`: since when nobody served this tenant; wrap-ups are moved by that gap.
     pub fn restore(
-        departments: impl IntoIterator<Item = (DepartmentId, RoutingStrategy)>,
+        departments: impl IntoIterator<Item = (DepartmentId, RoutingStrategy, i8)>,
         agents: impl IntoIterator<Item = RestoredAgent>,
         concurrent_calls_max: Option<u32>,
         rules: Rules,
@@ -23,8 +23,8 @@ impl Roster {
         let gap = served_until.map(|until| now.since(until)).unwrap_or_default();
         let mut roster = Roster::new(now, concurrent_calls_max);
         roster.rules = rules;
-        for (department, strategy) in departments {
-            roster.desks.insert(department, Desk::new(strategy));
+        for (department, strategy, weight) in departments {
+            roster.desks.insert(department, Desk::new(strategy, weight));
         }
         for restored in agents {
             let user = restored.profile.user_id;
@@ -49,6 +49,17 @@ impl Roster {
                 let over = own.is_some_and(|at| written.is_some_and(|written| at <= written));
                 if ends_at > now && !over {
                     agent.slots.push(Slot::WrapUp { call: planned.call, department: planned.department, ends_at });
+                }
+            }
+            // After a call that went on with others: the agent's own row alone tells of it.
+            for own in agent.wrap_ups.clone() {
+                let Some(department) = own.department_id else { continue };
+                let ends_at = Timestamp::from_micros(own.ends_at_micros);
+                let over = written.is_some_and(|written| ends_at <= written);
+                let known = |slot: &Slot| matches!(slot, Slot::WrapUp { call, .. } if *call == own.call_id);
+                if ends_at + gap > now && !over && !agent.slots.iter().any(known) {
+                    let (call, ends_at) = (own.call_id, ends_at + gap);
+                    agent.slots.push(Slot::WrapUp { call, department, ends_at });
                 }
             }
             for running in restored.running {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::apply::agent_event;
 use super::effect::{Effect, NewGrant, OfferEnd, PickRequest, Said, StatusCause, StatusChanged};
 use super::state::{Lease, Roster, Slot};
-use crate::domain::agent::{Held, HeldCause};
+use crate::domain::agent::{Held, HeldCause, WrapUp};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, GrantId, UserId};
 use crate::domain::role::Role;
@@ -27,7 +27,9 @@ impl Roster {
             ToRoster::Offered(offer) => self.offered(offer),
             ToRoster::Returned { grant, outcome } => self.returned(department, grant, outcome),
             ToRoster::Accepted { grant, call } => self.accepted(grant, call),
-            ToRoster::Ended { grant, call, wrap_up_ends_at } => self.ended(department, grant, call, wrap_up_ends_at),
+            ToRoster::Ended { grant, call, wrap_up_ends_at, planned } => {
+                self.ended(department, grant, call, wrap_up_ends_at, planned);
+            }
             ToRoster::PickRequested { pick, user, .. } => self.pick(department, PickRequest { pick, user }, new_grant),
             // A grant already under way for it comes back as handed back.
             ToRoster::PickDropped { .. } => {}
@@ -40,7 +42,7 @@ impl Roster {
             if demand.version > desk.demand.version {
                 desk.backs.clear();
             }
-            desk.in_flight.retain(|(number, _)| *number > demand.grants_seen);
+            desk.in_flight.retain(|(number, ..)| *number > demand.grants_seen);
             desk.demand = demand;
         }
         self.dirty_desks.insert(department);
@@ -158,13 +160,32 @@ impl Roster {
         self.reindex(user);
     }
 
-    fn ended(&mut self, department: DepartmentId, grant: GrantId, call: CallId, wrap_up_ends_at: Option<Timestamp>) {
+    /// `planned`: the call's row says when the wrap-up ends, else the agent's own row must.
+    fn ended(
+        &mut self,
+        department: DepartmentId,
+        grant: GrantId,
+        call: CallId,
+        wrap_up_ends_at: Option<Timestamp>,
+        planned: bool,
+    ) {
         let now = self.now;
         let Some((user, ..)) = self.take_back(grant) else { return };
         if let Some(agent) = self.agents.get_mut(&user) {
             agent.reset_idle_clock(now);
             agent.unrecorded = true;
+            // He may have given the same call away before: what he wraps up now is this.
+            agent.wrap_ups.retain(|wrap_up| wrap_up.call_id != call && wrap_up.kept_until_micros > now.micros());
+            agent.slots.retain(|slot| !matches!(slot, Slot::WrapUp { call: wrapped, .. } if *wrapped == call));
             if let Some(ends_at) = wrap_up_ends_at.filter(|at| *at > now) {
+                if !planned {
+                    agent.wrap_ups.push(WrapUp {
+                        call_id: call,
+                        ends_at_micros: ends_at.micros(),
+                        kept_until_micros: ends_at.micros(),
+                        department_id: Some(department),
+                    });
+                }
                 agent.slots.push(Slot::WrapUp { call, department, ends_at });
                 self.out.push(Effect::Say(Said::WrapUp { user, call, ends_at }));
             }

@@ -8,10 +8,13 @@ use super::effect::{Effect, Said};
 use crate::domain::agent::AgentSnapshot;
 use crate::domain::call::{Rank, Requirements};
 use crate::domain::clock::Timestamp;
-use crate::domain::department::RoutingStrategy;
+use crate::domain::department::{RoutingStrategy, WEIGHT_MAX, WEIGHT_STEP_SECONDS};
 use crate::domain::ids::{DepartmentId, GrantId, UserId};
 use crate::domain::rules::Rules;
-use crate::queue::exchange::{Demand, Staff};
+use crate::queue::exchange::{Demand, DemandSet, Staff};
+
+/// One step of a department's weight.
+const WEIGHT_STEP_MICROS: i64 = WEIGHT_STEP_SECONDS as i64 * 1_000_000;
 
 /// What the roster knows of one queue.
 #[derive(Clone, Debug)]
@@ -19,9 +22,10 @@ pub(super) struct Desk {
     /// The life of the queue that speaks now; `None` while it is not running.
     pub incarnation: Option<u64>,
     pub strategy: RoutingStrategy,
+    pub weight: i8,
     pub demand: Demand,
-    /// Grants the demand does not know of yet, with the requirements they were made for.
-    pub in_flight: Vec<(u64, Requirements)>,
+    /// Grants the demand does not know of yet, with whom and what they were made for.
+    pub in_flight: Vec<(u64, Option<UserId>, Requirements)>,
     pub grants_made: u64,
     pub sequence_out: u64,
     pub sequence_in: u64,
@@ -33,10 +37,11 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub fn new(strategy: RoutingStrategy) -> Self {
+    pub fn new(strategy: RoutingStrategy, weight: i8) -> Self {
         Self {
             incarnation: None,
             strategy,
+            weight,
             demand: Demand::default(),
             in_flight: Vec::new(),
             grants_made: 0,
@@ -51,8 +56,31 @@ impl Desk {
     /// Calls of one set that no grant is under way for.
     pub fn remaining(&self, set: usize) -> u32 {
         let Some(wanted) = self.demand.sets.get(set) else { return 0 };
-        let under_way = self.in_flight.iter().filter(|(_, requirements)| *requirements == wanted.requirements).count();
+        let same = |named: &Option<UserId>, requirements: &Requirements| {
+            *named == wanted.named && *requirements == wanted.requirements
+        };
+        let under_way = self.in_flight.iter().filter(|(_, named, requirements)| same(named, requirements)).count();
         wanted.count.saturating_sub(under_way as u32)
+    }
+
+    /// How a rank of this desk compares with those of others: the department's weight shifts it by a bounded time.
+    pub fn weighed(&self, rank: Rank) -> Rank {
+        let steps = i64::from(self.weight.clamp(-WEIGHT_MAX, WEIGHT_MAX));
+        Rank { at: rank.at.saturating_sub(steps * WEIGHT_STEP_MICROS), number: rank.number }
+    }
+
+    /// The rank of this desk that compares with others' as `weighed` does: the way back.
+    pub fn unweighed(&self, weighed: Rank) -> Rank {
+        let steps = i64::from(self.weight.clamp(-WEIGHT_MAX, WEIGHT_MAX));
+        Rank { at: weighed.at.saturating_add(steps * WEIGHT_STEP_MICROS), number: weighed.number }
+    }
+
+    /// As [`Desk::weighed`], for one set. What is kept for somebody by name goes before all that waits for anyone.
+    pub fn claim(&self, wanted: &DemandSet) -> Rank {
+        match wanted.named {
+            Some(_) => Rank { at: i64::MIN, number: wanted.best.number },
+            None => self.weighed(wanted.best),
+        }
     }
 }
 

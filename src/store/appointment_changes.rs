@@ -86,14 +86,15 @@ async fn lock_agent(work: &mut Work, user: UserId) -> Result<Option<Locale>> {
 
 async fn department_exists(work: &mut Work, department: DepartmentId) -> Result<bool> {
     let tenant = work.tenant;
+    // It stays while the work lasts: it could be deleted between this look and what follows.
     let there = sqlx::query_scalar!(
-        "SELECT EXISTS (SELECT FROM departments WHERE tenant_id = $1 AND id = $2) AS \"there!\"",
+        "SELECT true AS \"there!\" FROM departments WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR KEY SHARE",
         tenant.0,
         department.0
     )
-    .fetch_one(work.tx())
+    .fetch_optional(work.tx())
     .await?;
-    Ok(there)
+    Ok(there.is_some())
 }
 
 /// Makes an appointment and its link, unless the agent has another one then.

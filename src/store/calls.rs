@@ -14,7 +14,8 @@ pub use super::ratings::{Rated, rate};
 use super::{Page, Paged, Result, Sort, Store, StoreError};
 use crate::domain::call::{CallView, EndReason, Phase, Status};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{CallId, CustomerId, DepartmentId, LinkId, TenantId, UserId};
+use crate::domain::ids::{CallId, CustomerId, DepartmentId, LinkId, ProviderId, TagId, TenantId, UserId};
+use crate::domain::transfer::{Transfer, TransferView};
 use crate::domain::words::words;
 
 /// How long after its end a call may be rated and joined again, in seconds (RULES.md: 24 h).
@@ -29,6 +30,10 @@ pub struct CallFilter {
     /// Only what an attendant may see.
     pub visible_to: Option<Attendant>,
     pub user_id: Option<UserId>,
+    pub customer_id: Option<CustomerId>,
+    /// Of an agent of this service provider.
+    pub provider_id: Option<ProviderId>,
+    pub tag_id: Option<TagId>,
     /// Joined at or after.
     pub date_from: Option<Timestamp>,
     /// Joined before.
@@ -101,6 +106,8 @@ struct CallRow {
     assigned_at: Option<DateTime<Utc>>,
     link_id: Option<Uuid>,
     last_offer: Option<Value>,
+    transfer: Option<Value>,
+    cancel_reason: Option<String>,
 }
 
 impl TryFrom<CallRow> for CallView {
@@ -111,6 +118,8 @@ impl TryFrom<CallRow> for CallView {
         let joined_at = Timestamp::from(row.inserted_at);
         let started_at = row.started_at.map(Timestamp::from);
         let completed_at = row.completed_at.map(Timestamp::from);
+        let transfer: Option<Transfer> =
+            row.transfer.map(serde_json::from_value).transpose().map_err(|_| corrupt("transfer"))?;
         Ok(Self {
             status: Status::parse(&row.status).ok_or_else(|| corrupt("status"))?,
             phase: Phase::parse(&row.phase).ok_or_else(|| corrupt("phase"))?,
@@ -141,6 +150,8 @@ impl TryFrom<CallRow> for CallView {
             reason: row.reason.map(Arc::from),
             assigned_at: row.assigned_at.map(Timestamp::from),
             link_id: row.link_id.map(LinkId),
+            transfer: transfer.as_ref().map(TransferView::from),
+            cancel_reason: row.cancel_reason.map(Arc::from),
         })
     }
 }
@@ -158,7 +169,7 @@ pub async fn find(store: &Store, tenant: TenantId, call: CallId) -> Result<Optio
         "SELECT c.id, c.status, c.department_id, d.name AS \"department_name?\", c.user_id, u.name AS \"user_name?\", c.customer_id,
                 c.customer_name, c.customer_email, c.customer_phone, c.rating, c.rating_comment, c.accepted_at, c.started_at,
                 c.completed_at, c.inserted_at, c.updated_at, c.number, c.phase, c.end_reason, c.reason, c.priority,
-                c.assigned_at, c.link_id, c.last_offer
+                c.assigned_at, c.link_id, c.last_offer, c.transfer, c.cancel_reason
          FROM calls c
          LEFT JOIN departments d ON d.tenant_id = c.tenant_id AND d.id = c.department_id
          LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
@@ -194,7 +205,7 @@ pub async fn list(
         "SELECT c.id, c.status, c.department_id, d.name AS department_name, c.user_id, u.name AS user_name, c.customer_id, \
          c.customer_name, c.customer_email, c.customer_phone, c.rating, c.rating_comment, c.accepted_at, c.started_at, \
          c.completed_at, c.inserted_at, c.updated_at, c.number, c.phase, c.end_reason, c.reason, c.priority, \
-         c.assigned_at, c.link_id, c.last_offer FROM calls c \
+         c.assigned_at, c.link_id, c.last_offer, c.transfer, c.cancel_reason FROM calls c \
          LEFT JOIN departments d ON d.tenant_id = c.tenant_id AND d.id = c.department_id \
          LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id",
     );
@@ -223,6 +234,17 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &CallFil
     }
     if let Some(user) = filter.user_id {
         query.push(" AND c.user_id = ").push_bind(user.0);
+    }
+    if let Some(customer) = filter.customer_id {
+        query.push(" AND c.customer_id = ").push_bind(customer.0);
+    }
+    if let Some(provider) = filter.provider_id {
+        query.push(" AND EXISTS (SELECT FROM service_provider_users p WHERE p.tenant_id = c.tenant_id");
+        query.push(" AND p.user_id = c.user_id AND p.service_provider_id = ").push_bind(provider.0).push(")");
+    }
+    if let Some(tag) = filter.tag_id {
+        query.push(" AND EXISTS (SELECT FROM call_tags t WHERE t.tenant_id = c.tenant_id AND t.call_id = c.id");
+        query.push(" AND t.tag_id = ").push_bind(tag.0).push(")");
     }
     if let Some(from) = filter.date_from {
         query.push(" AND c.inserted_at >= ").push_bind(from.to_utc());

@@ -11,6 +11,8 @@ pub enum Removal {
     Done { members: Vec<UserId>, links: Vec<LinkId> },
     /// Calls wait in it or are under way.
     HasOpenCalls,
+    /// Customers have appointments with it that have not been.
+    HasAppointments,
     /// Calls of it have recordings.
     HasRecordings,
     /// There is none.
@@ -36,6 +38,23 @@ pub async fn remove(work: &mut Work, department: DepartmentId) -> Result<Removal
     );
     if open.fetch_one(work.tx()).await? {
         return Ok(Removal::HasOpenCalls);
+    }
+    let appointments = sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM appointments
+                        WHERE tenant_id = $1 AND department_id = $2 AND status IN ('scheduled', 'confirmed')) AS \"any!\"",
+        tenant.0,
+        department.0
+    );
+    if appointments.fetch_one(work.tx()).await? {
+        return Ok(Removal::HasAppointments);
+    }
+    let recordings = sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM recordings WHERE tenant_id = $1 AND department_id = $2) AS \"any!\"",
+        tenant.0,
+        department.0
+    );
+    if recordings.fetch_one(work.tx()).await? {
+        return Ok(Removal::HasRecordings);
     }
     let members = sqlx::query_scalar!(
         "DELETE FROM department_users WHERE tenant_id = $1 AND department_id = $2 RETURNING user_id",

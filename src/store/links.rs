@@ -329,7 +329,7 @@ pub async fn missing(work: &mut Work, new: &[NewLink]) -> Result<Vec<(usize, &'s
     };
     // Each in the order of its ids, so that nobody waits in a circle.
     let departments = sqlx::query_scalar!(
-        "SELECT id FROM departments WHERE tenant_id = $1 AND id = ANY ($2) ORDER BY id FOR KEY SHARE",
+        "SELECT id FROM departments WHERE tenant_id = $1 AND id = ANY ($2) AND deleted_at IS NULL ORDER BY id FOR KEY SHARE",
         tenant.0,
         &wanted(|link| vec![link.department_id.0])
     )

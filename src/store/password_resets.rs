@@ -13,9 +13,11 @@ const SLICE: i64 = 1_000;
 pub async fn create(work: &mut Work, user: UserId, token_hash: &str, expires_at: Timestamp) -> Result<bool> {
     let (tenant, now) = (work.tenant, work.now);
     let done = sqlx::query!(
-        "INSERT INTO password_resets (tenant_id, token_hash, user_id, expires_at, inserted_at)
-         SELECT $1, $2, $3, $4, $5
-         WHERE (SELECT count(*) FROM password_resets WHERE tenant_id = $1 AND user_id = $3 AND expires_at > $5) < $6",
+        "INSERT INTO password_resets (tenant_id, token_hash, user_id, password_mark, expires_at, inserted_at)
+         SELECT u.tenant_id, $2, u.id, sha256(convert_to(u.password_hash, 'UTF8')), $4, $5
+         FROM users u WHERE u.tenant_id = $1 AND u.id = $3 AND u.active
+           AND (SELECT count(*) FROM password_resets r
+                WHERE r.tenant_id = $1 AND r.user_id = $3 AND r.expires_at > $5) < $6",
         tenant.0,
         token_hash,
         user.0,
@@ -34,12 +36,13 @@ pub async fn tenant_of(store: &Store, token_hash: &str) -> Result<Option<TenantI
     Ok(id.map(TenantId))
 }
 
-/// Whose the token is, if it is still good and its user active.
+/// Whose the token is, if it is still good, its user active and his password the one it was asked for.
 pub async fn user_of(store: &Store, tenant: TenantId, token_hash: &str, now: Timestamp) -> Result<Option<UserId>> {
     let mut tx = store.tenant_tx(tenant).await?;
     let id = sqlx::query_scalar!(
         "SELECT r.user_id FROM password_resets r JOIN users u ON u.tenant_id = r.tenant_id AND u.id = r.user_id
-         WHERE r.tenant_id = $1 AND r.token_hash = $2 AND r.expires_at > $3 AND u.active",
+         WHERE r.tenant_id = $1 AND r.token_hash = $2 AND r.expires_at > $3 AND u.active
+           AND r.password_mark = sha256(convert_to(u.password_hash, 'UTF8'))",
         tenant.0,
         token_hash,
         now.to_utc()
@@ -65,8 +68,10 @@ pub async fn spend(work: &mut Work, user: UserId, token_hash: &str, password_has
         return Ok(false);
     }
     let spent = sqlx::query!(
-        "DELETE FROM password_resets
-         WHERE tenant_id = $1 AND user_id = $2 AND token_hash = $3 AND expires_at > $4",
+        "DELETE FROM password_resets r USING users u
+         WHERE r.tenant_id = $1 AND r.user_id = $2 AND r.token_hash = $3 AND r.expires_at > $4
+           AND u.tenant_id = r.tenant_id AND u.id = r.user_id
+           AND r.password_mark = sha256(convert_to(u.password_hash, 'UTF8'))",
         tenant.0,
         user.0,
         token_hash,

@@ -92,7 +92,8 @@ pub async fn usage(store: &Store, tenant: TenantId, month_start: Timestamp) -> R
         "SELECT (SELECT count(*) FROM users WHERE tenant_id = $1 AND active) AS \"users!\",
                 (SELECT count(*) FROM departments WHERE tenant_id = $1 AND active AND deleted_at IS NULL)
                     AS \"departments!\",
-                (SELECT count(*) FROM calls WHERE tenant_id = $1 AND inserted_at >= $2) AS \"calls!\"",
+                (SELECT count(*) FROM calls WHERE tenant_id = $1 AND inserted_at >= $2) AS \"calls!\",
+                (SELECT COALESCE(sum(file_size), 0)::bigint FROM recordings WHERE tenant_id = $1) AS \"recordings!\"",
         tenant.0,
         month_start.to_utc()
     )
@@ -102,6 +103,6 @@ pub async fn usage(store: &Store, tenant: TenantId, month_start: Timestamp) -> R
         active_users: row.users,
         active_departments: row.departments,
         calls_this_month: row.calls,
-        recording_bytes: 0,
+        recording_bytes: row.recordings,
     })
 }

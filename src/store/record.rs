@@ -253,6 +253,8 @@ impl RecordWriter {
             &told.subject_id,
             &told.at,
             &told.data as _,
+            &calls.ranked_at,
+            &calls.transfer as _,
         )
         .fetch_all(&mut *connection.connection)
         .await

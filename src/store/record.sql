@@ -23,7 +23,7 @@ written_calls AS (
         tenant_id, id, number, department_id, link_id, customer_id, customer_name, customer_email, customer_phone, reason,
         priority, requirements, join_key, inserted_at, phase, status, end_reason, user_id, grant_id, assigned_at,
         accepted_at, started_at, completed_at, wrap_up_ends_at, exclusions, last_offer, connected, updated_at, version,
-        epoch
+        ranked_at, transfer, epoch
     )
     SELECT
         c.tenant_id, c.id, c.number, c.department_id, c.link_id, c.customer_id, c.customer_name, c.customer_email,
@@ -33,17 +33,18 @@ written_calls AS (
              ELSE ARRAY(SELECT jsonb_array_elements_text(c.requirements)) END,
         c.join_key, c.inserted_at, c.phase, c.status, c.end_reason, c.user_id, c.grant_id, c.assigned_at, c.accepted_at,
         c.started_at, c.completed_at, c.wrap_up_ends_at, c.exclusions, c.last_offer, c.connected, c.updated_at, c.version,
-        $1
+        c.ranked_at, c.transfer, $1
     FROM counters CROSS JOIN unnest(
         $6::uuid[], $7::uuid[], $8::bigint[], $9::uuid[], $10::uuid[], $11::uuid[], $12::text[], $13::text[], $14::text[],
         $15::text[], $16::smallint[], $17::jsonb[], $18::text[], $19::timestamptz[], $20::text[], $21::text[],
         $22::text[], $23::uuid[], $24::uuid[], $25::timestamptz[], $26::timestamptz[], $27::timestamptz[],
         $28::timestamptz[], $29::timestamptz[], $30::jsonb[], $31::jsonb[], $32::boolean[], $33::timestamptz[],
-        $34::bigint[]
+        $34::bigint[], $79::timestamptz[], $80::jsonb[]
     ) AS c (
         tenant_id, id, number, department_id, link_id, customer_id, customer_name, customer_email, customer_phone, reason,
         priority, requirements, join_key, inserted_at, phase, status, end_reason, user_id, grant_id, assigned_at,
-        accepted_at, started_at, completed_at, wrap_up_ends_at, exclusions, last_offer, connected, updated_at, version
+        accepted_at, started_at, completed_at, wrap_up_ends_at, exclusions, last_offer, connected, updated_at, version,
+        ranked_at, transfer
     )
     ON CONFLICT (tenant_id, id) DO UPDATE SET
         department_id = excluded.department_id, link_id = excluded.link_id, customer_id = excluded.customer_id,
@@ -55,7 +56,7 @@ written_calls AS (
         started_at = excluded.started_at, completed_at = excluded.completed_at,
         wrap_up_ends_at = excluded.wrap_up_ends_at, exclusions = excluded.exclusions, last_offer = excluded.last_offer,
         connected = excluded.connected, updated_at = excluded.updated_at, version = excluded.version,
-        epoch = excluded.epoch
+        transfer = excluded.transfer, epoch = excluded.epoch
     WHERE stored.version < excluded.version
     RETURNING tenant_id, id, link_id, status, completed_at
 ),
@@ -109,6 +110,16 @@ used_links AS (
         GROUP BY tenant_id, id
     ) AS used
     WHERE link.tenant_id = used.tenant_id AND link.id = used.id AND link.used_at IS NULL
+),
+-- Whoever acted on what was not his is named in the trail of what staff did, too. The edge knows the request; the record
+-- does not.
+audited AS (
+    INSERT INTO audit (tenant_id, at, user_id, request_id, action, object, object_id)
+    SELECT e.tenant_id, e.at, (e.data ->> 'by')::uuid, '', e.kind,
+           CASE WHEN e.call_id IS NULL THEN 'agent' ELSE 'call' END, COALESCE(e.call_id, e.user_id)
+    FROM unnest($53::uuid[], $55::text[], $56::timestamptz[], $57::uuid[], $59::uuid[], $60::jsonb[])
+        AS e (tenant_id, kind, at, call_id, user_id, data)
+    WHERE e.data ->> 'by' IS NOT NULL
 ),
 -- The outbox of webhooks; its arrays are empty for companies without any. Every join says that it made a customer, and only
 -- the row that was not there yet is told of.

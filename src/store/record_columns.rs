@@ -11,6 +11,7 @@ use crate::domain::agent::{AgentSnapshot, IdleClock, WrapUp};
 use crate::domain::call::{CallSnapshot, Exclusion, LastOffer};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
+use crate::domain::transfer::Transfer;
 
 type Time = DateTime<Utc>;
 
@@ -48,6 +49,7 @@ pub(super) struct CallColumns<'a> {
     pub requirements: Vec<Option<Json<Vec<&'a str>>>>,
     pub join_key: Vec<Option<&'a str>>,
     pub inserted_at: Vec<Time>,
+    pub ranked_at: Vec<Time>,
     pub phase: Vec<&'static str>,
     pub status: Vec<&'static str>,
     pub end_reason: Vec<Option<&'static str>>,
@@ -60,6 +62,7 @@ pub(super) struct CallColumns<'a> {
     pub wrap_up_ends_at: Vec<Option<Time>>,
     pub exclusions: Vec<Option<Json<&'a [Exclusion]>>>,
     pub last_offer: Vec<Option<Json<LastOffer>>>,
+    pub transfer: Vec<Option<Json<&'a Transfer>>>,
     pub connected: Vec<bool>,
     pub updated_at: Vec<Time>,
     pub version: Vec<i64>,
@@ -172,6 +175,7 @@ impl<'a> CallColumns<'a> {
         self.requirements.push((!call.requirements.is_empty()).then(skills));
         self.join_key.push(call.join_key.as_deref());
         self.inserted_at.push(time(call.joined_at));
+        self.ranked_at.push(time(call.ranked_at));
         self.phase.push(call.phase.as_str());
         self.status.push(call.status().as_str());
         self.end_reason.push(call.end_reason.map(|reason| reason.as_str()));
@@ -184,6 +188,7 @@ impl<'a> CallColumns<'a> {
         self.wrap_up_ends_at.push(call.wrap_up_ends_at.map(time));
         self.exclusions.push((!call.exclusions.is_empty()).then_some(Json(&call.exclusions)));
         self.last_offer.push(call.last_offer.map(Json));
+        self.transfer.push(call.transfer.as_deref().map(Json));
         self.connected.push(call.connected);
         self.updated_at.push(time(call.changed_at));
         self.version.push(call.version);

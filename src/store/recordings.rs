@@ -128,6 +128,8 @@ pub async fn outlived(store: &Store, now: Timestamp, limit: u32) -> Result<Vec<(
 /// Takes the row of a recording whose object is deleted.
 pub async fn forget(work: &mut Work, recording: Uuid) -> Result<()> {
     let tenant = work.tenant;
-    sqlx::query!("DELETE FROM recordings WHERE tenant_id = $1 AND id = $2", tenant.0, recording).execute(work.tx()).await?;
+    sqlx::query!("DELETE FROM recordings WHERE tenant_id = $1 AND id = $2", tenant.0, recording)
+        .execute(work.tx())
+        .await?;
     Ok(())
 }

@@ -173,13 +173,34 @@ pub async fn queue(
     Ok(Some(QueueState { settings, calls, handle_seconds, ended_today }))
 }
 
+/// Of these calls, those that are open, in whatever department.
+pub async fn open_calls_of(store: &Store, tenant: TenantId, calls: &[CallId]) -> Result<Vec<CallSnapshot>> {
+    let ids: Vec<Uuid> = calls.iter().map(|call| call.0).collect();
+    let mut tx = store.tenant_tx(tenant).await?;
+    let rows = sqlx::query_as!(
+        SnapshotRow,
+        "SELECT c.id, c.number, c.department_id, c.link_id, c.customer_id, c.customer_name, c.customer_email,
+                c.customer_phone, c.reason, c.priority, c.requirements, c.join_key, c.inserted_at, c.phase, c.end_reason,
+                c.user_id, u.name AS \"user_name?\", c.grant_id, c.assigned_at, c.accepted_at, c.started_at,
+                c.completed_at, c.wrap_up_ends_at, c.exclusions, c.last_offer, c.ranked_at, c.transfer, c.connected,
+                c.updated_at, c.version
+         FROM calls c LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
+         WHERE c.tenant_id = $1 AND c.id = ANY($2) AND c.open",
+        tenant.0,
+        &ids
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    rows.into_iter().map(CallSnapshot::try_from).collect()
+}
+
 async fn open_calls(tx: &mut Transaction, tenant: TenantId, department: DepartmentId) -> Result<Vec<CallSnapshot>> {
     let rows = sqlx::query_as!(
         SnapshotRow,
         "SELECT c.id, c.number, c.department_id, c.link_id, c.customer_id, c.customer_name, c.customer_email,
                 c.customer_phone, c.reason, c.priority, c.requirements, c.join_key, c.inserted_at, c.phase, c.end_reason,
                 c.user_id, u.name AS \"user_name?\", c.grant_id, c.assigned_at, c.accepted_at, c.started_at,
-                c.completed_at, c.wrap_up_ends_at, c.exclusions, c.last_offer, c.connected, c.updated_at, c.version
+                c.completed_at, c.wrap_up_ends_at, c.exclusions, c.last_offer, c.ranked_at, c.transfer, c.connected, c.updated_at, c.version
          FROM calls c LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
          WHERE c.tenant_id = $1 AND c.department_id = $2 AND c.open ORDER BY c.number",
         tenant.0,

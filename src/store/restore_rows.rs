@@ -12,7 +12,7 @@ use super::calls::corrupt_call;
 use super::restore::AgentRow;
 use super::{Result, StoreError};
 use crate::domain::agent::{AgentSnapshot, AgentStatus, Held, HeldCause, Intent};
-use crate::domain::call::{CallSnapshot, Caller, EndReason, Phase};
+use crate::domain::call::{CallSnapshot, Caller, EndReason, Phase, ranked_at};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, CustomerId, DepartmentId, GrantId, LinkId, UserId};
 
@@ -43,6 +43,8 @@ pub(super) struct SnapshotRow {
     pub wrap_up_ends_at: Option<DateTime<Utc>>,
     pub exclusions: Option<Value>,
     pub last_offer: Option<Value>,
+    pub ranked_at: Option<DateTime<Utc>>,
+    pub transfer: Option<Value>,
     pub connected: bool,
     pub updated_at: DateTime<Utc>,
     pub version: i64,
@@ -53,13 +55,18 @@ impl TryFrom<SnapshotRow> for CallSnapshot {
 
     fn try_from(row: SnapshotRow) -> Result<Self> {
         let corrupt = |column| corrupt_call(column, row.id);
+        let priority = u8::try_from(row.priority).map_err(|_| corrupt("priority"))?;
+        let joined_at = Timestamp::from(row.inserted_at);
         Ok(Self {
+            // A call from before ranks were stored ranks by its join.
+            ranked_at: row.ranked_at.map_or_else(|| ranked_at(joined_at, None, priority), Timestamp::from),
+            transfer: json(row.transfer).map_err(|_| corrupt("transfer"))?,
             phase: Phase::parse(&row.phase).ok_or_else(|| corrupt("phase"))?,
             end_reason: match &row.end_reason {
                 Some(word) => Some(EndReason::parse(word).ok_or_else(|| corrupt("end_reason"))?),
                 None => None,
             },
-            priority: u8::try_from(row.priority).map_err(|_| corrupt("priority"))?,
+            priority,
             exclusions: json(row.exclusions).map_err(|_| corrupt("exclusions"))?.unwrap_or_default(),
             last_offer: json(row.last_offer).map_err(|_| corrupt("last_offer"))?,
             id: CallId(row.id),
@@ -75,7 +82,7 @@ impl TryFrom<SnapshotRow> for CallSnapshot {
             }),
             requirements: row.requirements.into_iter().map(Arc::from).collect(),
             join_key: row.join_key.map(Arc::from),
-            joined_at: row.inserted_at.into(),
+            joined_at,
             user_id: row.user_id.map(UserId),
             user_name: row.user_name.map(Arc::from),
             grant_id: row.grant_id.map(GrantId),

@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use vez::domain::role::Role;
 
-use crate::api::call_files::{attach, record, set_company, webm, Part};
+use crate::api::call_files::{Part, attach, record, set_company, webm};
 use crate::harness::builders::PASSWORD;
 use crate::harness::client::send;
 use crate::harness::{TestApp, eventually};
@@ -177,7 +177,8 @@ async fn nothing_secret_or_personal_is_written_at_any_level() {
     ana.client.act(&call, "complete").await.expect(200);
     app.advance(Duration::from_secs(60)).await;
 
-    eventually("everything was written", async || written.text().contains("this test wants a panic").then_some(())).await;
+    eventually("everything was written", async || written.text().contains("this test wants a panic").then_some(()))
+        .await;
     let config = app.config().clone();
     tracing::info!(?config, "settings");
     let text = written.text();

@@ -59,6 +59,12 @@ pub struct Books {
     pub told: BTreeMap<CallId, u32>,
     /// The served time of each department's last change of settings.
     configured: BTreeMap<DepartmentId, i64>,
+    /// Calls that the record has in another department, whose queue does not know it yet.
+    pub on_their_way: BTreeSet<CallId>,
+    /// How long before it went a call showed a sign of life, and when it went.
+    moving: BTreeMap<CallId, (i64, Timestamp)>,
+    /// When the appointments of those who joined with one were due.
+    pub due: BTreeMap<CallId, Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,6 +101,9 @@ impl World {
     pub fn before_queue(&mut self, tenant: usize, department: DepartmentId, command: &Command) -> Before {
         let sampled = self.dice.chance(30);
         let now = self.clock();
+        if let Command::Join(new) = command {
+            self.tenants[tenant].books.due.extend(new.due_at.map(|due| (new.id, due)));
+        }
         let Some(shell) = self.queue(tenant, department) else { unreachable!("asked only of living queues") };
         let queue = &shell.queue;
         let mut before =
@@ -108,6 +117,7 @@ impl World {
                     .filter(|call| call.phase() == Phase::Waiting)
                     .map(|call| {
                         let snapshot = call.snapshot();
+                        let kept = call.kept_for().is_some_and(|(user, _)| user != grant.user);
                         let excluded = snapshot
                             .exclusions
                             .iter()
@@ -118,10 +128,13 @@ impl World {
                             "excluded"
                         } else if !snapshot.requirements.iter().all(|skill| grant.skills.contains(skill)) {
                             "skill"
+                        } else if kept {
+                            // For somebody else, as if he had picked it.
+                            "picked"
                         } else {
                             "none"
                         };
-                        (place_by_the_rules(snapshot), snapshot.id, reason)
+                        (place_by_the_rules(snapshot, &self.tenants[tenant].books.due), snapshot.id, reason)
                     })
                     .collect();
             }
@@ -156,6 +169,7 @@ impl World {
         before: &Before,
         applied: &Applied,
     ) -> Result<(), Broken> {
+        let now = self.clock();
         let this = &mut self.tenants[tenant];
         let Some(DeskState::Up(shell)) = this.desks.get_mut(&department) else { return Ok(()) };
         let books = &mut this.books;
@@ -188,11 +202,14 @@ impl World {
                         "who_refused_is_not_asked_again",
                         || format!("{call:?} to {user:?}, who refused at {refused:?}, now {served}"),
                     )?;
-                    let rank = shell.queue.call(*call).map(|call| place_by_the_rules(call.snapshot()));
+                    let rank = shell.queue.call(*call).map(|call| place_by_the_rules(call.snapshot(), &books.due));
                     // It may have ended within the same command.
                     let Some(rank) = rank else { continue };
+                    let kept = shell.queue.call(*call).and_then(|call| call.kept_for());
+                    let kept = kept.is_some_and(|(meant, _)| meant == *user);
                     let earlier = before.earlier.iter().filter(|(other, ..)| *other < rank);
-                    let passed: Vec<_> = earlier.map(|(_, id, reason)| (*id, *reason)).collect();
+                    let reason = |reason: &'static str| if kept { "picked" } else { reason };
+                    let passed: Vec<_> = earlier.map(|(_, id, why)| (*id, reason(why))).collect();
                     ensure(
                         passed.iter().all(|(_, reason)| *reason != "none"),
                         "nobody_is_passed_without_a_reason",
@@ -212,10 +229,30 @@ impl World {
                         }
                     }
                     books.change(settled, served)?;
+                    if let Settled::Transferred { call, .. } = settled {
+                        let seen = books.signs.get(&call.id).map_or(served, |sign| sign.seen);
+                        books.moving.insert(call.id, (served - seen, now));
+                    }
+                    if let Some(transfer) = settled.call().transfer.as_ref().filter(|it| it.at_micros == now.micros()) {
+                        // Each department counts its own served time, and whoever is named is asked again at once.
+                        let (call, moves) = (settled.call(), matches!(settled, Settled::Transferred { .. }));
+                        let stays = |(id, user): &(CallId, UserId)| {
+                            *id != call.id || !(moves || Some(*user) == transfer.to_user_id)
+                        };
+                        books.refused.retain(|pair, _| stays(pair));
+                        books.refusing.retain(|pair, _| stays(pair));
+                    }
                     if let Settled::Returned { call, .. } = settled {
                         // `call_returned_to_queue` tells the place.
                         books.told.extend(shell.queue.position(call.id).map(|position| (call.id, position)));
                     }
+                }
+                Effect::Tell(Settled::Adopted(call)) => {
+                    books.told.extend(shell.queue.position(call.id).map(|position| (call.id, position)));
+                    let (lag, left) = books.moving.remove(&call.id).unwrap_or((0, now));
+                    let on_the_way = now.micros() - left.micros();
+                    let sign = books.signs.entry(call.id).or_default();
+                    *sign = Sign { joined: served - on_the_way, seen: served - lag - on_the_way, ..Sign::default() };
                 }
                 Effect::Roster(ToRoster::Demand(_)) => demands += 1,
                 Effect::Say(Said::Position { call, position, .. }) => {

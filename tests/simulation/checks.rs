@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vez::domain::call::{CallSnapshot, Phase, Rank};
+use vez::domain::clock::Timestamp;
+use vez::domain::department::Mode;
 use vez::domain::ids::{CallId, DepartmentId, UserId};
 use vez::roster::state::Slot;
 
@@ -89,6 +91,9 @@ impl World {
             let mut line: Vec<&std::sync::Arc<CallSnapshot>> = Vec::new();
             let mut open = 0;
             for row in this.store.open(*department) {
+                if this.books.on_their_way.contains(&row.id) {
+                    continue;
+                }
                 open += 1;
                 let shown = shell.view.call(row.id);
                 ensure(shown.is_some_and(|shown| same_call(shown, row)), "the_view_is_the_record", || {
@@ -104,7 +109,7 @@ impl World {
                     })?;
                 }
             }
-            line.sort_by_key(|row| place_by_the_rules(row));
+            line.sort_by_key(|row| place_by_the_rules(row, &this.books.due));
             let shown = shell.view.waiting(0, u32::MAX);
             let same = shown.len() == line.len()
                 && shell.view.queue_size() as usize == line.len()
@@ -170,7 +175,10 @@ impl World {
                 };
                 let waits = shell.queue.open_calls().find(|call| {
                     let snapshot = call.snapshot();
-                    call.phase() == Phase::Waiting
+                    let meant = call.kept_for().is_none_or(|(user, _)| user == profile.user_id);
+                    meant
+                        && shell.queue.settings().mode == Mode::Push
+                        && call.phase() == Phase::Waiting
                         && call.is_present()
                         && snapshot.requirements.iter().all(|skill| profile.skills.contains(skill))
                         && !snapshot.exclusions.iter().any(|excluded| excluded.user_id == profile.user_id)
@@ -232,10 +240,15 @@ impl World {
     }
 }
 
-/// A call's place in line, as the rules say it and not as the core does: a minute earlier per step of priority.
-pub fn place_by_the_rules(call: &CallSnapshot) -> Rank {
+/// A call's place in line, as the rules say it and not as the core does: a minute earlier per step of priority. Whoever
+/// joined late for his appointment has waited since it was due.
+pub fn place_by_the_rules(call: &CallSnapshot, due: &BTreeMap<CallId, Timestamp>) -> Rank {
     let head_start = i64::from(call.priority.min(10)) * 60_000_000;
-    Rank { at: call.joined_at.micros() - head_start, number: call.number }
+    let since = match due.get(&call.id) {
+        Some(due) if *due < call.joined_at => *due,
+        _ => call.joined_at,
+    };
+    Rank { at: since.micros() - head_start, number: call.number }
 }
 
 /// Whether two forms of a call say the same, of what a restart must keep. Exclusions are moved by gaps, and whether a

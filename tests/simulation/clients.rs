@@ -283,8 +283,6 @@ impl World {
 
     /// A stranger asks for a place.
     pub fn join(&mut self, tenant: usize, department: DepartmentId, link: LinkId) {
-        let this = &mut self.tenants[tenant];
-        this.next_number += 1 + self.dice.below(3) as i64;
         let requirements: Requirements = match self.dice.below(10) {
             0 => vec![Arc::from(crate::world::SKILLS[0])].into(),
             1 => vec![Arc::from(crate::world::SKILLS[1])].into(),
@@ -292,6 +290,13 @@ impl World {
             _ => Vec::new().into(),
         };
         let key = self.dice.roll();
+        let now = self.clock().micros();
+        let due_at = self.dice.chance(120).then(|| {
+            // Up to half an hour late or early.
+            vez::domain::clock::Timestamp::from_micros(now + self.dice.within(0, 3_600_000_000) as i64 - 1_800_000_000)
+        });
+        let this = &mut self.tenants[tenant];
+        this.next_number += 1 + self.dice.below(3) as i64;
         let new = NewCall {
             id: self.dice.id(),
             number: this.next_number,
@@ -305,6 +310,7 @@ impl World {
                 reason: None,
             }),
             priority: if self.dice.chance(200) { self.dice.below(12) as u8 } else { 0 },
+            due_at,
             requirements,
             join_key: self.dice.chance(700).then(|| Arc::from(format!("{key:x}"))),
         };
@@ -323,8 +329,9 @@ impl World {
         this.next_number += 1;
         new.id = self.dice.id();
         new.number = this.next_number;
-        // The door looks the key up in the record first, as for the calls that have ended.
-        let known = this.store.calls.values().any(|call| call.join_key == new.join_key && call.phase == Phase::Ended);
+        // The door looks the key up in the record first, as for the calls that have ended or gone elsewhere.
+        let elsewhere = |call: &CallSnapshot| call.phase == Phase::Ended || call.department_id != department;
+        let known = this.store.calls.values().any(|call| call.join_key == new.join_key && elsewhere(call));
         if !known {
             let request = Request { department: Some(department), asked: Asked::Join(new.clone()) };
             self.ask_queue(tenant, department, Command::Join(new), Some(request));

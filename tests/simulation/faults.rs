@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use vez::domain::call::Phase;
+use vez::domain::clock::Timestamp;
 use vez::domain::ids::DepartmentId;
 use vez::domain::rules::Rules;
 use vez::queue::Queue;
@@ -72,6 +73,8 @@ impl World {
                 let store = &mut self.tenants[tenant].store;
                 store.apply_batch()?;
                 let done = store.finish_batch();
+                let moved = std::mem::take(&mut store.moved);
+                self.tenants[tenant].books.on_their_way.extend(moved);
                 self.tally.note("commits");
                 self.say(|| format!("t{tenant} committed {}", done.len()));
                 for write in done {
@@ -81,6 +84,7 @@ impl World {
                         && shell.incarnation == incarnation
                     {
                         shell.view.fold(&settled);
+                        self.settled(tenant, &settled);
                     }
                 }
                 self.after_commit(tenant)?;
@@ -164,7 +168,7 @@ impl World {
             return Ok(());
         }
         let calls: Vec<_> = this.store.open(department).map(|call| (**call).clone()).collect();
-        let view = View::restore(calls.iter(), Today::default());
+        let view = View::restore(calls.iter(), Today::default(), Timestamp::default());
         let restored = Restored {
             settings: this.departments[&department].0.clone(),
             calls,
@@ -191,6 +195,13 @@ impl World {
         self.after_restore(tenant, department, &effects)?;
         for effect in effects {
             self.perform_queue(tenant, department, effect)?;
+        }
+        self.claim(tenant, department);
+        for handover in self.tenants[tenant].handed.remove(&department).unwrap_or_default() {
+            self.adopt(tenant, handover)?;
+        }
+        if self.queue(tenant, department).is_none() {
+            return Ok(());
         }
         self.arm_queue(tenant, department);
         self.check_queue(tenant, department)?;
@@ -277,8 +288,13 @@ impl World {
                 }
             })
             .collect();
-        let departments: Vec<_> = this.departments.iter().map(|(id, (s, _))| (*id, s.routing_strategy)).collect();
+        let departments: Vec<_> = this.departments.iter().map(|(id, (s, _))| (*id, s.routing_strategy, s.weight)).collect();
         let (roster, effects) = Roster::restore(departments, agents, this.plan, Rules::default(), served_until, now);
+        let open = this.store.calls.values().filter(|call| call.phase != Phase::Ended);
+        this.homes = open.map(|call| (call.id, call.department_id)).collect();
+        this.handed.clear();
+        this.books.on_their_way.clear();
+        this.store.moved.clear();
         // Joins that were lost promised nothing.
         this.books.forget_lost_joins(this.store.last_join);
         this.books.forget_slots(&roster);

@@ -12,6 +12,7 @@ mod dice;
 mod faults;
 mod lives;
 mod model;
+mod moves;
 mod shells;
 mod workload;
 mod world;

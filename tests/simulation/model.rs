@@ -69,6 +69,8 @@ pub struct Store {
     pub next_ticket: u64,
     /// Everything up to this ticket is committed.
     pub through: u64,
+    /// Calls whose department the last batch changed.
+    pub moved: Vec<CallId>,
     started: BTreeSet<CallId>,
 }
 
@@ -106,6 +108,9 @@ impl Store {
                 ensure(moved, "record_phases_follow_the_life_cycle", || format!("{old:?} -> {call:?}"))?;
                 let same = old.rank() == call.rank() && old.number == call.number && old.joined_at == call.joined_at;
                 ensure(same, "a_call_keeps_its_key", || format!("{old:?} -> {call:?}"))?;
+                if old.department_id != call.department_id {
+                    self.moved.push(call.id);
+                }
                 let kept = old.started_at.is_none() || old.started_at == call.started_at;
                 ensure(kept, "the_first_start_stays", || format!("{old:?} -> {call:?}"))?;
             } else {

@@ -95,6 +95,9 @@ impl World {
             self.wake_queue(tenant, department);
             return self.unheard(tenant, request);
         }
+        if self.sent_on(tenant, department, &command) {
+            return self.unheard(tenant, request);
+        }
         if let (Some(pick), Some(request)) = (pick, &request) {
             self.tenants[tenant].customers.picks.insert(pick, request.clone());
         }
@@ -161,6 +164,10 @@ impl World {
         let text = format!("{command:?}");
         let Some(shell) = self.queue_mut(tenant, department) else { return Ok(()) };
         let applied = shell.queue.apply(now, command);
+        if matches!((&applied, first), (Err(Rejection::Moved), Reply::Call(_))) {
+            // A transfer elsewhere: the shell sends whoever asks again after it.
+            return Ok(());
+        }
         let same = match (&applied, first) {
             (Ok(applied), first) => {
                 let recorded = applied.effects.iter().any(|effect| matches!(effect, Effect::Record { .. }));
@@ -195,7 +202,13 @@ impl World {
         let Some(shell) = self.queue_mut(tenant, department) else { return Ok(()) };
         let incarnation = shell.incarnation;
         match effect {
+            Effect::Tell(settled) => {
+                shell.view.fold(&settled);
+            }
             Effect::Record { entry, settled } => {
+                if let vez::queue::event::Settled::Joined(call) = &settled {
+                    self.tenants[tenant].homes.insert(call.id, department);
+                }
                 let owner = Owner::Queue(department, incarnation);
                 let ticket = self.write(tenant, owner, entry, Some(settled));
                 if let Some(shell) = self.queue_mut(tenant, department) {
@@ -325,6 +338,7 @@ impl World {
                 let command = vez::roster::Command::Queue { department, envelope };
                 self.apply_roster(tenant, command, None)
             }
+            Mail::Handover(handover) => self.adopt(tenant, handover),
             Mail::Stopped(incarnation) => {
                 let command = vez::roster::Command::QueueStopped { department, incarnation };
                 self.apply_roster(tenant, command, None)

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use vez::domain::agent::{AgentStatus, Intent};
 use vez::domain::call::{EndReason, Phase};
+use vez::domain::department::Mode;
 use vez::domain::ids::{DepartmentId, PickId, UserId};
+use vez::domain::transfer::Destination;
+use vez::queue::command::Transferring;
 use vez::queue::{Command, Party};
 use vez::roster::effect::Supervisor;
 
@@ -36,6 +39,9 @@ impl World {
         }
         if self.dice.chance(self.swarm.picks) {
             self.pick(tenant);
+        }
+        if self.dice.chance(self.swarm.transfers) {
+            self.transfer(tenant);
         }
         let departments: Vec<DepartmentId> = self.tenants[tenant].departments.keys().copied().collect();
         let users: Vec<UserId> = self.tenants[tenant].agents.keys().copied().collect();
@@ -165,6 +171,30 @@ impl World {
         }
     }
 
+    fn transfer(&mut self, tenant: usize) {
+        let call = if self.dice.chance(500) {
+            self.some_running(tenant).map(|call| (call.id, call.department_id, call.user_id))
+        } else {
+            self.some_call(tenant).map(|(id, department)| (id, department, None))
+        };
+        let Some((call, department, agent)) = call else { return };
+        let departments: Vec<DepartmentId> = self.tenants[tenant].departments.keys().copied().collect();
+        let users: Vec<UserId> = self.tenants[tenant].agents.keys().copied().collect();
+        let (Some(to), Some(somebody)) = (self.dice.one_of(&departments), self.dice.one_of(&users)) else { return };
+        let settings = &self.tenants[tenant].departments[&to].0;
+        let keep_seconds = (settings.mode == Mode::Push).then_some(settings.offer_timeout_seconds);
+        let user_id = self.dice.chance(400).then(|| self.dice.one_of(&users)).flatten();
+        let command = Command::Transfer(Transferring {
+            call,
+            to: Destination { department_id: to, user_id },
+            by: agent.filter(|_| self.dice.chance(700)).unwrap_or(somebody),
+            supervisor: self.dice.chance(600),
+            keep_seconds,
+            reason: None,
+        });
+        self.ask_other(tenant, department, command);
+    }
+
     fn configure(&mut self, tenant: usize) {
         let departments: Vec<DepartmentId> = self.tenants[tenant].departments.keys().copied().collect();
         let users: Vec<UserId> = self.tenants[tenant].agents.keys().copied().collect();
@@ -172,12 +202,12 @@ impl World {
             0..=3 => {
                 let Some(department) = self.dice.one_of(&departments) else { return };
                 let settings = settings(&mut self.dice, department, "again");
-                let strategy = settings.routing_strategy;
+                let (strategy, weight) = (settings.routing_strategy, settings.weight);
                 if let Some(known) = self.tenants[tenant].departments.get_mut(&department) {
                     known.0 = settings.clone();
                 }
                 self.ask_queue(tenant, department, Command::Configure(settings), None);
-                self.ask_roster(tenant, vez::roster::Command::Department { department, strategy }, None);
+                self.ask_roster(tenant, vez::roster::Command::Department { department, strategy, weight }, None);
             }
             4..=8 => {
                 let Some(user) = self.dice.one_of(&users) else { return };
@@ -217,6 +247,12 @@ impl World {
         for tenant in 0..self.tenants.len() {
             let users: Vec<UserId> = self.tenants[tenant].agents.keys().copied().collect();
             let departments: Vec<DepartmentId> = self.tenants[tenant].departments.keys().copied().collect();
+            for &department in &departments {
+                let Some((settings, _)) = self.tenants[tenant].departments.get_mut(&department) else { continue };
+                settings.mode = Mode::Push;
+                let settings = settings.clone();
+                self.ask_queue(tenant, department, Command::Configure(settings), None);
+            }
             for user in users {
                 let mut profile = self.tenants[tenant].agents[&user].profile.clone();
                 profile.skills = {

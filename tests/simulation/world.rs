@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use vez::domain::clock::Timestamp;
 use vez::domain::department::Settings;
-use vez::domain::ids::{DepartmentId, LinkId, UserId};
-use vez::queue::exchange::{Envelope, ToQueue, ToRoster};
+use vez::domain::ids::{CallId, DepartmentId, LinkId, UserId};
+use vez::queue::exchange::{Envelope, Handover, ToQueue, ToRoster};
 use vez::roster::state::Profile;
 
 use crate::books::Books;
@@ -41,6 +41,7 @@ pub struct Swarm {
     /// Weight of joins against everything else.
     pub joins: u32,
     pub picks: u32,
+    pub transfers: u32,
 }
 
 impl Swarm {
@@ -58,6 +59,7 @@ impl Swarm {
             misses: maybe(&[0, 100, 400]),
             joins: maybe(&[60, 150, 300]),
             picks: maybe(&[0, 30, 100]),
+            transfers: maybe(&[0, 30, 120]),
             mail_delay: u64::from(maybe(&[50, 2_000, 50_000, 1_500_000])),
             commit_delay: u64::from(maybe(&[5_000, 200_000, 3_000_000])),
             pause: u64::from(maybe(&[20_000, 500_000, 4_000_000])),
@@ -95,6 +97,8 @@ impl fmt::Display for Tally {
 pub enum Mail {
     ToRoster(Envelope<ToRoster>),
     ToQueue(Envelope<ToQueue>),
+    /// From one queue to another: a call that was given to it.
+    Handover(Box<Handover>),
     /// The roster hears that this life of the queue is dead; may overtake what that life sent.
     Stopped(u64),
 }
@@ -133,6 +137,10 @@ pub struct Tenant {
     pub life: u64,
     pub roster: Option<RosterShell>,
     pub desks: BTreeMap<DepartmentId, DeskState>,
+    /// The department each open call is asked for at.
+    pub homes: BTreeMap<CallId, DepartmentId>,
+    /// Calls given to queues that are starting.
+    pub handed: BTreeMap<DepartmentId, Vec<Box<Handover>>>,
     pub books: Books,
     /// When its actors died while the process lived on.
     pub died_at: Option<Timestamp>,
@@ -383,6 +391,8 @@ fn new_tenant(dice: &mut Dice) -> Tenant {
         life: 0,
         roster: None,
         desks: BTreeMap::new(),
+        homes: BTreeMap::new(),
+        handed: BTreeMap::new(),
         books: Books::default(),
         died_at: None,
         next_incarnation: 0,
@@ -408,6 +418,12 @@ pub fn settings(dice: &mut Dice, id: DepartmentId, name: &str) -> Settings {
         1 => vez::domain::department::RoutingStrategy::RoundRobin,
         _ => vez::domain::department::RoutingStrategy::FewestCalls,
     };
+    if dice.chance(100) {
+        settings.mode = vez::domain::department::Mode::Pull;
+    }
+    if dice.chance(300) {
+        settings.weight = dice.within(0, 20) as i8 - 10;
+    }
     settings
 }
 

@@ -61,7 +61,10 @@ async fn staff_are_unique_by_address_and_lose_their_logins_when_let_out() {
             2
         );
     }
-    sessions::create(&store, tenant, bia.id, world.ids.next(now), "t", now.plus_seconds(60), now).await.unwrap();
+    let session = world.ids.next(now);
+    let expires_at = now.plus_seconds(60);
+    let login = NewSession { user: bia.id, session, token_hash: "t", expires_at, password_hash: None };
+    sessions::create(&store, tenant, login, now).await.unwrap();
     let mut work = world.work().await;
     let out = UserChange { active: Some(false), ..UserChange::default() };
     assert!(!users::update(&mut work, bia.id, out).await.unwrap().unwrap().active);

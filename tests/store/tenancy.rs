@@ -3,6 +3,7 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 use vez::store::links::{self, NewLink};
+use vez::store::sessions::{self, NewSession};
 use vez::store::tags::{self, NewTag};
 use vez::store::{Membership, Store, StoreError, calls, departments, migrate, tenants, users};
 
@@ -180,9 +181,10 @@ async fn full_world(store: &Store, options: &sqlx::postgres::PgConnectOptions, s
     work.commit().await.unwrap();
     let session = world.ids.next(now);
     let expires = now.plus_seconds(60);
-    vez::store::sessions::create(store, tenant, world.user, session, &format!("hash-{slug}"), expires, now)
-        .await
-        .unwrap();
+    let token_hash = format!("hash-{slug}");
+    let login =
+        NewSession { user: world.user, session, token_hash: &token_hash, expires_at: expires, password_hash: None };
+    sessions::create(store, tenant, login, now).await.unwrap();
     let notice = vez::store::notifications::Notification {
         id: world.ids.next(now),
         kind: "note".into(),

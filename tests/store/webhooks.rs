@@ -164,8 +164,7 @@ async fn only_who_wants_to_hear_is_told_and_known_customers_are_no_news() {
     assert_eq!(events.len(), 3);
     assert!(take(&world, ends).await.is_empty());
     assert!(take(&world, off).await.is_empty());
-    let kept: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM webhook_events").fetch_one(store.system()).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM webhook_events").fetch_one(store.system()).await.unwrap();
     assert_eq!(kept, 3);
 }
 

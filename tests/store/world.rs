@@ -10,6 +10,7 @@ use vez::domain::clock::{Clock, Timestamp};
 use vez::domain::ids::{DepartmentId, IdSource, TenantId, UserId};
 use vez::domain::record::RecordEvent;
 use vez::domain::role::Role;
+use vez::domain::transfer::Transfer;
 use vez::store::departments::{self, DepartmentChange};
 use vez::store::ownership::Ownership;
 use vez::store::record::{Batch, RecordWriter, TenantBatch};
@@ -94,6 +95,7 @@ impl World {
             requirements: ["pt".into(), "vip".into()].into(),
             join_key: None,
             joined_at: self.now,
+            ranked_at: self.now,
             phase: Phase::Waiting,
             end_reason: None,
             user_id: None,
@@ -110,6 +112,16 @@ impl World {
                 user_id: self.user,
                 outcome: OfferOutcome::TimedOut,
             }),
+            transfer: Some(Box::new(Transfer {
+                count: 2,
+                at_micros: self.now.micros() + 1,
+                by: self.user,
+                from_department_id: self.department,
+                from_user_id: Some(self.user),
+                to_user_id: Some(self.user),
+                kept_until_micros: Some(self.now.micros() + 20_000_001),
+                reason: Some("Fatura".into()),
+            })),
             connected: true,
             version: 1,
             changed_at: self.now,
@@ -147,6 +159,7 @@ impl World {
             misses: 2,
             leased: true,
             wrap_ups: vec![WrapUp {
+                department_id: None,
                 call_id: self.ids.next(self.now),
                 ends_at_micros: self.now.micros() + 60_000_001,
                 kept_until_micros: self.now.micros() + 61_000_000,

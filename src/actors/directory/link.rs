@@ -77,6 +77,11 @@ impl TenantLink {
         }
     }
 
+    /// Departments whose queues run now.
+    pub fn running_departments(&self) -> Vec<DepartmentId> {
+        self.queues.iter().filter(|desk| desk.queue.borrow().is_some()).map(|desk| *desk.key()).collect()
+    }
+
     /// Notes the call a queue is about to touch.
     pub fn touch(&self, department: DepartmentId, call: Option<CallId>) {
         if let Some(mut desk) = self.queues.get_mut(&department) {

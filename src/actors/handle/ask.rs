@@ -14,6 +14,9 @@ use crate::queue::{Command, Rejection, Reply};
 use crate::roster;
 use crate::store::calls;
 
+/// Departments in which a call is looked for that moves on while it is asked for: more is no accident.
+const MOVES_MAX: usize = 3;
+
 impl Queues {
     pub(super) fn writable(&self) -> Answer<()> {
         let shared = self.system.shared();
@@ -35,17 +38,24 @@ impl Queues {
 
     pub(super) async fn call_command_in(&self, entered: &Entered, call: CallId, command: Command) -> Answer<Reply> {
         self.writable()?;
-        let department = match open_department(entered, call) {
+        let mut department = match open_department(entered, call) {
             Some(department) => department,
             None => calls::department_of(&self.system.shared().store, entered.link.tenant, call)
                 .await?
                 .ok_or(CallError::NotFound)?,
         };
-        match self.command_in(entered, department, command).await {
-            // The record knows it and the queue does not: it ended a while ago.
-            Err(CallError::NotFound) => Err(CallError::Rejected(Rejection::CallEnded)),
-            other => other,
+        for _ in 0..MOVES_MAX {
+            match self.command_in(entered, department, command.clone()).await {
+                Err(CallError::NotFound) => {}
+                other => return other,
+            }
+            // The record knows it and the queue does not: it ended a while ago, or went elsewhere a moment ago.
+            match open_department(entered, call) {
+                Some(now) if now != department => department = now,
+                _ => break,
+            }
         }
+        Err(CallError::Rejected(Rejection::CallEnded))
     }
 
     /// A command about presence, to the queue of an open call; it changes no record.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorRef};
 
-use super::super::queue::{self, QueueActor};
+use super::super::queue::{self, QueueActor, QueueMsg};
 use super::{State, TenantMsg};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId};
@@ -24,6 +24,21 @@ impl State {
             return;
         }
         self.begin_queue(myself, department, self.served_until, false, None, Duration::ZERO);
+    }
+
+    /// Passes on what one queue tells another. All of it goes this way, so that it comes in order; what comes while the other
+    /// starts waits for it, and is as many messages as calls were given to it and asked for meanwhile.
+    pub(super) fn forward(&mut self, myself: &ActorRef<TenantMsg>, department: DepartmentId, message: QueueMsg) {
+        match self.children.get(&department) {
+            // One that is dying loses it; its next life reads what was written, which an adoption is.
+            Some(child) => {
+                let _ = child.actor.cast(message);
+            }
+            None => {
+                self.forwarded.entry(department).or_default().push(message);
+                self.ensure_queue(myself, department);
+            }
+        }
     }
 
     /// Starts a life of a queue in a task of its own; it says so by `QueueStarted`, or the task by `QueueFailed`.

@@ -54,6 +54,11 @@ pub enum TenantMsg {
     EnsureQueue {
         department: DepartmentId,
     },
+    /// From one queue to another: a call that was given to it, and what was asked of it where it was.
+    Forward {
+        department: DepartmentId,
+        message: Box<QueueMsg>,
+    },
     /// A life of a queue could not start.
     QueueFailed {
         department: DepartmentId,

@@ -211,9 +211,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::domain::words::words;
-
-    words! { Field { Id = "id", Name = "name" } }
+    use crate::domain::call::Phase as Field;
 
     #[test]
     fn query_parameters_have_defaults_and_bounds() {
@@ -223,9 +221,12 @@ mod tests {
         };
         assert_eq!(params(&[]).page().unwrap(), Page::new(1, 20));
         assert_eq!(params(&[("page", "3"), ("page_size", "50")]).page().unwrap(), Page::new(3, 50));
-        let sort = |pairs: &[(&str, &str)]| params(pairs).sort(Field::Id, SortOrder::Desc);
-        assert_eq!(sort(&[]).unwrap(), Sort::by(Field::Id, SortOrder::Desc));
-        assert_eq!(sort(&[("sort_by", "name"), ("sort_order", "asc")]).unwrap(), Sort::by(Field::Name, SortOrder::Asc));
+        let sort = |pairs: &[(&str, &str)]| params(pairs).sort(Field::Waiting, SortOrder::Desc);
+        assert_eq!(sort(&[]).unwrap(), Sort::by(Field::Waiting, SortOrder::Desc));
+        assert_eq!(
+            sort(&[("sort_by", "active"), ("sort_order", "asc")]).unwrap(),
+            Sort::by(Field::Active, SortOrder::Asc)
+        );
         let bads = [
             ("page", "0"),
             ("page", "x"),

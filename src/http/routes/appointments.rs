@@ -12,7 +12,7 @@ use super::appointment_input::{
 };
 use crate::actors::handle::Notice;
 use crate::domain::appointment::AppointmentStatus;
-use crate::domain::ids::{AppointmentId, TenantId};
+use crate::domain::ids::{AppointmentId, CustomerId, TenantId, UserId};
 use crate::http::caller::Staff;
 use crate::http::envelope::{Created, Data, Page};
 use crate::http::error::ApiError;
@@ -23,7 +23,6 @@ use crate::store::appointment_changes::{self as changes, Customer, NewAppointmen
 use crate::store::appointment_news::{News, Told, tell};
 use crate::store::appointments::{self, Appointment, ends_at};
 use crate::store::customers::{self, NewCustomer};
-use crate::store::links::Link;
 use crate::store::webhooks::{self, Event};
 use crate::store::{Work, appointment_followers as followers};
 
@@ -122,7 +121,7 @@ async fn customer_of(
     state: &AppState,
     work: &mut Work,
     body: &CreateAppointment,
-    known: Option<crate::domain::ids::CustomerId>,
+    known: Option<CustomerId>,
 ) -> Result<Customer, ApiError> {
     let (name, email, phone) = (body.customer_name.clone(), body.customer_email.clone(), body.customer_phone.clone());
     if let Some(id) = known {
@@ -282,11 +281,17 @@ pub(super) async fn turn(
     id: AppointmentId,
     next: AppointmentStatus,
     reason: Option<String>,
-    by: Option<crate::domain::ids::UserId>,
+    by: Option<UserId>,
 ) -> Result<Appointment, ApiError> {
     let tenant = work.tenant;
     match changes::turn(&mut work, id, next, reason).await?.ok_or_else(ApiError::not_found)? {
-        Turned::Already(appointment) => Ok(appointment),
+        Turned::Already(appointment) => {
+            // Told again although cancelled before: the first request may have died between the two steps.
+            if next == AppointmentStatus::Cancelled {
+                send_away(state, tenant, &appointment).await;
+            }
+            Ok(appointment)
+        }
         Turned::Refused(status) => Err(refused(Refusal::Closed(status))),
         Turned::Done(appointment, link) => {
             let news = match next {
@@ -299,19 +304,20 @@ pub(super) async fn turn(
             work.commit().await?;
             push(state, tenant, told).await;
             if let Some(link) = link {
-                close(state, tenant, &link).await;
+                state.lookups.link_changed(tenant, &link);
+                send_away(state, tenant, &appointment).await;
             }
             Ok(appointment)
         }
     }
 }
 
-/// Sends away who waits through a link that was cancelled. The appointment is cancelled whatever comes of it, so a queue that
-/// cannot be reached is logged, and its line finds out when it is served again.
-async fn close(state: &AppState, tenant: TenantId, link: &Link) {
-    state.lookups.link_changed(tenant, link);
-    if let Err(error) = state.queues.link_cancelled(tenant, link.department_id, link.id).await {
-        tracing::warn!(%tenant, link = %link.id, ?error, "who waits by a cancelled appointment was not sent away");
+/// Ends the calls that wait by a cancelled appointment. It is cancelled whatever comes of this, so a queue that cannot be
+/// reached is logged; cancelling again asks it again.
+async fn send_away(state: &AppState, tenant: TenantId, appointment: &Appointment) {
+    let (department, link) = (appointment.department_id, appointment.link_id);
+    if let Err(error) = state.queues.link_cancelled(tenant, department, link).await {
+        tracing::warn!(%tenant, %link, ?error, "who waits by a cancelled appointment was not sent away");
     }
 }
 

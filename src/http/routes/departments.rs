@@ -212,8 +212,8 @@ async fn update(
 
 /// Delete a department
 ///
-/// Refused with 422 and a code while calls wait in it or are under way (`has_open_calls`), and for good when calls of it have
-/// recordings (`has_recordings`): deactivate it instead. Otherwise nobody serves it any more, its links are cancelled and it
+/// Refused with 422 and a code while calls wait in it or are under way (`has_open_calls`) or appointments with it lie ahead
+/// (`has_appointments`), and for good when calls of it have recordings (`has_recordings`): deactivate it instead. Otherwise nobody serves it any more, its links are cancelled and it
 /// shows nowhere but as a name in the history of its calls.
 #[utoipa::path(delete, path = "/api/v1/departments/{id}", tag = "Departments", security(("staff" = ["supervisor"])),
     responses((status = 200, body = Data<Deleted>)))]
@@ -240,6 +240,10 @@ async fn remove(
         Ok(Removal::HasOpenCalls) => {
             let detail = "Calls wait in this department or are under way";
             ApiError::Rejected { code: "has_open_calls", detail: detail.into() }
+        }
+        Ok(Removal::HasAppointments) => {
+            let detail = "Customers have appointments with this department";
+            ApiError::Rejected { code: "has_appointments", detail: detail.into() }
         }
         Ok(Removal::HasRecordings) => {
             let detail = "Calls of this department have recordings; deactivate it instead";

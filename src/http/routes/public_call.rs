@@ -213,6 +213,7 @@ async fn join(
             reason: request.reason.map(Into::into),
         },
         priority: link.priority,
+        due_at: None,
         requirements: link.required_skills.clone(),
         join_key: join_key(&link, given_key.as_deref()),
     };
@@ -324,6 +325,7 @@ mod tests {
             tag_ids: Vec::new(),
             custom_fields: Default::default(),
             call_id: None,
+            due: None,
         }
     }
 

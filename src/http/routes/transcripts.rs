@@ -12,12 +12,10 @@ use crate::domain::ids::CallId;
 use crate::http::caller::Staff;
 use crate::http::envelope::Data;
 use crate::http::error::ApiError;
-use crate::http::input::{
-    Body, Fields, Ids, Input, NAME_CHARS_MAX, TEXT_CHARS_MAX, WORD_CHARS_MAX, described_bodies,
-};
+use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, TEXT_CHARS_MAX, WORD_CHARS_MAX, described_bodies};
 use crate::http::state::AppState;
-use crate::store::transcripts::{self, Segment, Summary, SummaryChange, Transcript, TranscriptChange};
 use crate::store::tenants;
+use crate::store::transcripts::{self, Segment, Summary, SummaryChange, Transcript, TranscriptChange};
 
 /// The status of every transcript that is shown: there is none before.
 pub const COMPLETED: &str = "completed";
@@ -32,9 +30,7 @@ const MILLIS_MAX: i64 = crate::store::recordings::RECORDING_SECONDS_MAX as i64 *
 
 /// `/api/v1/calls/:call_id/transcript` and `summary`.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(show_transcript, put_transcript))
-        .routes(routes!(show_summary, put_summary))
+    OpenApiRouter::new().routes(routes!(show_transcript, put_transcript)).routes(routes!(show_summary, put_summary))
 }
 
 /// What was said in a call.

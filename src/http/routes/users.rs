@@ -17,8 +17,8 @@ use crate::http::error::ApiError;
 use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, Params, Query, QueryInput, described_bodies};
 use crate::http::state::AppState;
 use crate::roster::state::CAPACITY_MAX;
-use crate::store::users::{self, NewUser, User, UserChange, UserFilter, UserSort};
 use crate::store::sessions::{self, EndedSession};
+use crate::store::users::{self, NewUser, User, UserChange, UserFilter, UserSort};
 use crate::store::{self, Sort, SortOrder, StoreError, Work, plans};
 
 /// `/api/v1/users` and `/api/v1/users/{id}`.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::actors::webhooks::{
     PREFIX, SECRET_CHARS_MAX, SECRET_CHARS_MIN, URL_CHARS_MAX, generate, is_well_formed, seal_context,
 };
+use crate::domain::plan::PlanLimit;
 use crate::domain::webhook::Event;
 use crate::http::caller::Manager;
 use crate::http::envelope::{Created, Data, Deleted, Page};
@@ -17,7 +18,7 @@ use crate::http::error::{ApiError, FieldErrors};
 use crate::http::input::{Body, Fields, Ids, Input, Params, Query, QueryInput, TEXT_CHARS_MAX, described_bodies};
 use crate::http::state::AppState;
 use crate::store::webhooks::{self, NewWebhook, WEBHOOKS_MAX, Webhook, WebhookChange, WebhookSort};
-use crate::store::{self, Sort, SortOrder, Work};
+use crate::store::{self, Sort, SortOrder, plans};
 
 /// How long the former secret signs, too, after a rotation: time to bring the new one to every receiver.
 const FORMER_SECRET_SECONDS: u64 = 24 * 60 * 60;
@@ -174,7 +175,7 @@ async fn create(
 ) -> Result<Created<ShownWebhook>, ApiError> {
     check_url(&state, &body.url).await?;
     let mut work = state.creation(&staff).await?;
-    check_plan(&mut work).await?;
+    plans::check(&mut work, PlanLimit::Webhooks).await??;
     let id: Uuid = state.ids.next(work.now);
     let secret = body.secret.unwrap_or_else(|| generate(&state.ids));
     let new = NewWebhook {
@@ -223,7 +224,7 @@ async fn update(
     let mut work = state.work(&staff).await?;
     let switched_on = body.active == Some(true);
     if switched_on {
-        check_plan(&mut work).await?;
+        plans::check(&mut work, PlanLimit::Webhooks).await??;
     }
     let change = WebhookChange {
         url: body.url,
@@ -279,11 +280,4 @@ async fn rotate_secret(
 async fn check_url(state: &AppState, url: &str) -> Result<(), ApiError> {
     let checked = state.webhooks.check(url).await;
     checked.map_err(|refusal| ApiError::Invalid(FieldErrors::of("url", refusal.to_string())))
-}
-
-async fn check_plan(work: &mut Work) -> Result<(), ApiError> {
-    match webhooks::plan_has_webhooks(work).await? {
-        true => Ok(()),
-        false => Err(ApiError::PlanLimit("The company's plan does not include webhooks".into())),
-    }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::story::{Stage, after, at, id, seconds, skills};
 use crate::domain::call::{CallSnapshot, Caller, EndReason, Phase, Rank};
 use crate::domain::clock::Timestamp;
-use crate::domain::department::Settings;
-use crate::domain::ids::{CallId, GrantId, PickId, UserId};
-use crate::queue::command::LinkUses;
+use crate::domain::department::{Mode, Settings};
+use crate::domain::ids::{CallId, DepartmentId, GrantId, PickId, UserId};
+use crate::domain::transfer::Destination;
+use crate::queue::command::{LinkUses, Transferring};
 use crate::queue::event::{Said, Settled};
-use crate::queue::exchange::{Grant, Return, RevokeReason, Staff, ToQueue, ToRoster};
+use crate::queue::exchange::{DemandSet, Grant, Handover, Return, RevokeReason, Staff, ToQueue, ToRoster};
 use crate::queue::restore::Restored;
 use crate::queue::{Command, Effect, NewCall, Party, Queue, Rejection, Reply, invariants};
 
@@ -24,6 +25,8 @@ pub(super) struct Desk {
     rows: BTreeMap<CallId, Arc<CallSnapshot>>,
     number: i64,
     grants: u64,
+    /// What was given away last.
+    handed: Option<Box<Handover>>,
 }
 
 /// Tells a story of a queue with RULES.md's defaults.
@@ -43,6 +46,7 @@ impl Desk {
             rows: BTreeMap::new(),
             number: 0,
             grants: 0,
+            handed: None,
         }
     }
 
@@ -105,12 +109,19 @@ impl Desk {
                     }
                     Settled::Started(_) => Some(format!("{agent} {} {name}", entry.events[0].kind)),
                     Settled::Returned { reason, .. } => Some(format!("{name} back {}", reason.as_str())),
+                    Settled::Transferred { call, from, handover } => {
+                        self.handed = Some(handover.clone());
+                        let from = from.map(|user| format!(" from {}", self.name(user.0))).unwrap_or_default();
+                        Some(format!("{name} goes to {}{from}", self.name(call.department_id.0)))
+                    }
+                    Settled::Adopted(_) => unreachable!("an adoption is not recorded"),
                     Settled::Ended(call) => {
                         let reason = call.end_reason.unwrap();
                         Some(format!("{name} ended {} {}", reason.as_str(), call.status().as_str()))
                     }
                 }
             }
+            Effect::Tell(settled) => Some(format!("{} comes", self.name(settled.call().id.0))),
             Effect::Say(said) => match said {
                 Said::Offered { call, grant, user, .. } => {
                     Some(format!("{} offers {} to {}", self.name(grant.0), self.name(call.0), self.name(user.0)))
@@ -202,6 +213,7 @@ impl Desk {
                 reason: None,
             }),
             priority: after(words, "priority").map_or(0, |text| text.parse().unwrap()),
+            due_at: after(words, "due").map(|time| at(time.parse().unwrap())),
             requirements: skills(after(words, "needs")),
             join_key: after(words, "key").map(Arc::from),
         })
@@ -236,6 +248,7 @@ impl Desk {
             "offer_timeout" => settings.offer_timeout_seconds = number.unwrap(),
             "wrap_up" => settings.wrap_up_seconds = number.unwrap(),
             "active" => settings.active = value == "yes",
+            "mode" => settings.mode = Mode::parse(value).unwrap(),
             other => panic!("no setting {other}"),
         }
         self.apply(Command::Configure(settings))
@@ -272,13 +285,44 @@ impl Stage for Desk {
             ("demand", _) => {
                 let demand = self.queue.demand();
                 let sets = demand.sets.iter();
-                return sets.map(|set| format!("{:?} x{}", set.requirements, set.count)).collect();
+                let wanted = |set: &DemandSet| match set.named {
+                    Some(user) => format!("for {}", self.name(user.0)),
+                    None => format!("{:?}", set.requirements),
+                };
+                return sets.map(|set| format!("{} x{}", wanted(set), set.count)).collect();
             }
             ("queue", "freezes") => Command::Freeze,
             ("queue", "thaws") => Command::Thaw,
             ("queue", "restarts") => return self.restart(after(words, "after").unwrap().parse().unwrap()),
             ("set", setting) => return self.set(setting, what),
             ("staff", "withdraw") => Command::End { call: id(what), reason: EndReason::Withdrawn, by: Some(id("Sue")) },
+            // What was given away is given back; `again` is the same news twice.
+            ("queue", "adopts") => {
+                let mut handover = self.handed.clone().expect("something was given away");
+                if what != "again" {
+                    let mut row = (*handover.call).clone();
+                    row.department_id = id("sales");
+                    row.version += 1;
+                    handover.call = Arc::new(row);
+                    self.handed = Some(handover.clone());
+                }
+                Command::Adopt(handover)
+            }
+            (name, "transfers" | "moves") => {
+                let department = after(words, "to").unwrap_or("sales");
+                self.named::<DepartmentId>(department);
+                Command::Transfer(Transferring {
+                    call: id(what),
+                    to: Destination {
+                        department_id: id(department),
+                        user_id: after(words, "for").map(|name| self.named(name)),
+                    },
+                    by: self.named(name),
+                    supervisor: verb == "moves",
+                    keep_seconds: Some(20),
+                    reason: None,
+                })
+            }
             ("link", "cancelled") => Command::LinkCancelled { link: id("link") },
             ("roster", "pauses") => {
                 Command::Roster(ToQueue::Revoke { grant: id(what), reason: RevokeReason::AgentPaused })

@@ -10,3 +10,4 @@ mod outages;
 mod picks;
 mod presence;
 pub(crate) mod story;
+mod transfers;

@@ -72,6 +72,7 @@ proptest! {
                         link_uses: None,
                         caller: Arc::new(Caller { customer_id: id("c"), name: "c".into(), email: None, phone: None, reason: None }),
                         priority: *priority,
+                        due_at: None,
                         requirements: if *needs { skill.clone() } else { Vec::new().into() },
                         join_key: None,
                     })

@@ -118,3 +118,21 @@ fn demand_is_told_by_what_it_requires() {
          4   Yan granted g3 skilled english  -> g3 offers Bob to Yan",
     );
 }
+
+#[test]
+fn who_joins_late_for_an_appointment_ranks_by_its_due_time_and_who_joins_early_by_his_join() {
+    tell(
+        "1   Ana joins                   -> place 1 of 1
+         3   Bob joins                   -> place 2 of 2
+         # Due between the two joins: that is where he stands.
+         4   Cid joins due 2             -> place 2 of 3
+         # Priority shifts the due time as it shifts a join.
+         5   Dan joins due 30 priority 1 -> place 1 of 4
+         6   Eva joins due 9             -> place 5 of 5
+         8   Fay joins                   -> place 6 of 6
+         # Eva's appointment is due now. She came before Fay, and stays before her.
+         9   line                        -> Dan Ana Cid Bob Eva Fay
+         9   queue restarts after 1
+         10  line                        -> Dan Ana Cid Bob Eva Fay",
+    );
+}

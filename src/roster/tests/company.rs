@@ -11,7 +11,7 @@ use crate::domain::ids::{CallId, DepartmentId, GrantId, UserId};
 use crate::domain::role::Role;
 use crate::domain::rules::Rules;
 use crate::queue::event::{Said as QueueSaid, Settled};
-use crate::queue::exchange::{Envelope, ToQueue, ToRoster};
+use crate::queue::exchange::{Handover, Envelope, ToQueue, ToRoster};
 use crate::queue::restore::Restored;
 use crate::queue::tests::story::{after, at, id, seconds, skills};
 use crate::queue::{self, NewCall, Queue};
@@ -26,6 +26,8 @@ const MESSAGES_MAX: usize = 200;
 pub(super) enum Mail {
     ToRoster(DepartmentId, Envelope<ToRoster>),
     ToQueue(DepartmentId, Envelope<ToQueue>),
+    /// From one queue to another.
+    Handover(Box<Handover>),
 }
 
 /// A queue and how far its messages have come.
@@ -200,9 +202,15 @@ impl Company {
                     Settled::Ended(call) => {
                         self.seen.push(format!("{name} ended {}", call.end_reason.unwrap().as_str()));
                     }
-                    Settled::Joined(_) | Settled::Started(_) | Settled::Noted(_) => {}
+                    Settled::Transferred { call, handover, .. } => {
+                        self.seen.push(format!("{name} goes to {}", self.name(call.department_id.0)));
+                        self.homes.insert(call.id, call.department_id);
+                        self.mail.push_back(Mail::Handover(handover.clone()));
+                    }
+                    Settled::Joined(_) | Settled::Started(_) | Settled::Noted(_) | Settled::Adopted(_) => {}
                 }
             }
+            queue::Effect::Tell(_) => {}
             queue::Effect::Say(QueueSaid::AgentAway { call, until }) => {
                 self.seen.push(format!("{} waits for his agent until {}", self.name(call.0), seconds(until)));
             }
@@ -233,6 +241,10 @@ impl Company {
             assert!(count <= MESSAGES_MAX, "messages without end");
             match mail {
                 Mail::ToRoster(department, envelope) => self.roster_now(Command::Queue { department, envelope }),
+                Mail::Handover(handover) => {
+                    let department = handover.call.department_id;
+                    self.queue_now(department, queue::Command::Adopt(handover));
+                }
                 Mail::ToQueue(department, envelope) => {
                     if self.desks.get(&department).is_some_and(|desk| desk.incarnation == envelope.incarnation) {
                         self.queue_now(department, queue::Command::Roster(envelope.message));
@@ -256,8 +268,15 @@ impl Company {
         if let Some(timeout) = after(words, "offer_timeout") {
             settings.offer_timeout_seconds = timeout.parse().unwrap();
         }
+        if let Some(weight) = after(words, "weighs") {
+            settings.weight = weight.parse().unwrap();
+        }
+        if let Some(mode) = after(words, "mode") {
+            settings.mode = crate::domain::department::Mode::parse(mode).unwrap();
+        }
         self.settings.insert(department, settings.clone());
-        self.roster(Command::Department { department, strategy: settings.routing_strategy });
+        let (strategy, weight) = (settings.routing_strategy, settings.weight);
+        self.roster(Command::Department { department, strategy, weight });
         if self.desks.contains_key(&department) {
             self.queue(department, queue::Command::Configure(settings));
         } else {
@@ -330,6 +349,7 @@ impl Company {
                 reason: None,
             }),
             priority: after(words, "priority").map_or(0, |text| text.parse().unwrap()),
+            due_at: after(words, "due").map(|time| at(time.parse().unwrap())),
             requirements: skills(after(words, "needs")),
             join_key: None,
         };
@@ -364,7 +384,8 @@ impl Company {
                     .collect(),
             }
         });
-        let departments = self.settings.values().map(|settings| (settings.department_id, settings.routing_strategy));
+        let departments =
+            self.settings.values().map(|one| (one.department_id, one.routing_strategy, one.weight));
         let agents: Vec<RestoredAgent> = agents.collect();
         let (roster, effects) =
             Roster::restore(departments.collect::<Vec<_>>(), agents, self.plan, Rules::default(), Some(died), self.now);

@@ -3,7 +3,9 @@
 use super::company::Company;
 use crate::domain::agent::{AgentStatus, Intent};
 use crate::domain::ids::{DepartmentId, PickId};
+use crate::domain::transfer::Destination;
 use crate::queue;
+use crate::queue::command::Transferring;
 use crate::queue::tests::story::{Stage, after, at, id, seconds};
 use crate::roster::Command;
 
@@ -92,6 +94,21 @@ impl Stage for Company {
             (name, "completes") => {
                 let command = queue::Command::Complete { call: id(what), user: id(name), supervisor: false };
                 self.queue(home(self, what), command);
+            }
+            (name, "transfers" | "moves") => {
+                let here = home(self, what);
+                let department_id: DepartmentId = after(words, "to").map_or(here, id);
+                let settings = self.desks[&department_id].queue.settings();
+                let pushes = settings.mode == crate::domain::department::Mode::Push;
+                let wish = Transferring {
+                    call: id(what),
+                    to: Destination { department_id, user_id: after(words, "for").map(id) },
+                    by: id(name),
+                    supervisor: verb == "moves",
+                    keep_seconds: pushes.then_some(settings.offer_timeout_seconds),
+                    reason: None,
+                };
+                self.queue(here, queue::Command::Transfer(wish));
             }
             (name, "picks") => {
                 self.number += 1;

@@ -303,15 +303,13 @@ pub async fn disable_failing(
     .await?;
     let managers = rows
         .into_iter()
-        .map(|row| ManagerContact { user: UserId(row.id), name: row.name, email: row.email, locale: Locale::closest(&row.locale) })
+        .map(|row| ManagerContact {
+            user: UserId(row.id),
+            name: row.name,
+            email: row.email,
+            locale: Locale::closest(&row.locale),
+        })
         .collect();
     let failing_since = disabled.failing_since.into();
     Ok(Some(Disabled { url: disabled.url, company: disabled.company, failing_since, managers }))
-}
-
-/// Whether the company's plan has webhooks (Voki's plans: advanced and above).
-pub async fn plan_has_webhooks(work: &mut Work) -> Result<bool> {
-    let tenant = work.tenant.0;
-    let plan = sqlx::query_scalar!("SELECT plan FROM tenants WHERE id = $1", tenant).fetch_one(work.tx()).await?;
-    Ok(matches!(plan.as_str(), "advanced" | "professional" | "enterprise"))
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use vez::domain::role::Role;
-use vez::store::users;
 use vez_loadtests::client::frames::Vsn;
 
 use super::{each, keys};

@@ -352,3 +352,60 @@ async fn another_company_sees_and_changes_nothing() {
         .expect(200);
     assert_eq!(found.body["data"]["has_conflicts"], false);
 }
+
+#[tokio::test]
+async fn an_appointment_follows_its_customer_through_a_merge_and_forgets_him_with_his_erasure() {
+    let app = TestApp::start().await;
+    let acme = app.company("acme").await;
+    let (line, joao) = world(&acme).await;
+    let boss = acme.user("Boss", Role::Supervisor).await;
+    let made = make(&joao, body(line, &at(&app, 60))).await.expect(201);
+    let survivor = joao.client.post("/api/v1/customers", json!({"name": "Roberto de Lima"})).await.expect(201);
+    let merge = json!({"customer_id": survivor.id(), "duplicate_ids": [made.data("customer_id")]});
+    boss.client.post("/api/v1/customers/merge", merge).await.expect(200);
+    let path = format!("/api/v1/appointments/{}", made.id());
+    assert_eq!(joao.client.get(&path).await.expect(200).data("customer_id"), survivor.id());
+
+    joao.client.delete(&format!("/api/v1/customers/{}", survivor.id())).await.expect(200);
+    let shown = joao.client.get(&path).await.expect(200);
+    assert_eq!(shown.data("customer_name"), "");
+    assert_eq!(shown.body["data"]["customer_email"], json!(null));
+}
+
+#[tokio::test]
+async fn webhooks_hear_of_everything_that_happens_to_an_appointment_and_the_trail_names_who_did_it() {
+    let app = TestApp::start().await;
+    let acme = app.company("acme").await;
+    let (line, joao) = world(&acme).await;
+    let boss = acme.user("Boss", Role::Manager).await;
+    let events: Vec<String> = ["created", "updated", "confirmed", "cancelled", "completed", "no_show"]
+        .into_iter()
+        .map(|event| format!("appointment.{event}"))
+        .collect();
+    let hook = json!({"url": "https://hooks.example.com/vez", "events": events});
+    let hook = boss.client.post("/api/v1/webhooks", hook).await.expect(201);
+    for (number, last) in ["cancel", "complete", "no-show"].into_iter().enumerate() {
+        let made = make(&joao, body(line, &at(&app, 60 + 100 * number as u64))).await.expect(201);
+        let path = format!("/api/v1/appointments/{}", made.id());
+        joao.client.put(&path, json!({"notes": "x"})).await.expect(200);
+        act(&joao, made.id(), "confirm").await.expect(200);
+        act(&joao, made.id(), "confirm").await.expect(200);
+        act(&joao, made.id(), last).await.expect(200);
+        let trail = boss.client.get(&format!("/api/v1/audit?object_id={}", made.id())).await.expect(200).body;
+        let users = each(&trail["data"], "user_id");
+        assert!(users.len() >= 3 && users.iter().all(|user| **user == json!(joao.id)), "{trail}");
+        assert!(!trail.to_string().contains("roberto@email.com"), "{trail}");
+    }
+    let path = format!("/api/v1/webhooks/{}/deliveries?page_size=100", hook.id());
+    let list = boss.client.get(&path).await.expect(200).body;
+    let mut told: Vec<String> =
+        each(&list["data"], "event").iter().map(|event| event.as_str().unwrap().to_owned()).collect();
+    told.sort();
+    let mut expected: Vec<String> = Vec::new();
+    for (event, times) in
+        [("cancelled", 1), ("completed", 1), ("confirmed", 3), ("created", 3), ("no_show", 1), ("updated", 3)]
+    {
+        expected.extend(std::iter::repeat_n(format!("appointment.{event}"), times));
+    }
+    assert_eq!(told, expected);
+}

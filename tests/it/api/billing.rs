@@ -88,8 +88,7 @@ async fn two_at_once_do_not_pass_a_limit_together() {
         let body = json!({"name": name, "email": format!("{name}@acme.example"), "password": "a long enough one"});
         async move { client.post("/api/v1/users", body).await.status }
     };
-    let mut statuses: [u16; 4] =
-        tokio::join!(create("ana"), create("bia"), create("cat"), create("dora")).into();
+    let mut statuses: [u16; 4] = tokio::join!(create("ana"), create("bia"), create("cat"), create("dora")).into();
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 403, 403, 403]);
 }

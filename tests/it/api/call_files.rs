@@ -54,7 +54,9 @@ impl<'a> Part<'a> {
 pub fn form(parts: &[Part<'_>]) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     for part in parts {
-        body.extend_from_slice(format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{}\"", part.name).as_bytes());
+        body.extend_from_slice(
+            format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{}\"", part.name).as_bytes(),
+        );
         if let Some(name) = part.file_name {
             body.extend_from_slice(format!("; filename=\"{name}\"").as_bytes());
         }

@@ -28,7 +28,10 @@ async fn a_call_is_tagged_once_however_often_it_is_asked() {
     assert_eq!(agent.client.get(&path).await.expect(200).body, json!({"data": []}));
     for _ in 0..2 {
         let tags = agent.client.post(&path, json!({"tag_id": vip})).await.expect(201).body;
-        assert_eq!((each(&tags["data"], "id"), each(&tags["data"], "usage_count")), (vec![&json!(vip)], vec![&json!(1)]));
+        assert_eq!(
+            (each(&tags["data"], "id"), each(&tags["data"], "usage_count")),
+            (vec![&json!(vip)], vec![&json!(1)])
+        );
     }
     let both = agent.client.post(&path, json!({"tag_ids": [billing, vip]})).await.expect(201).body;
     assert_eq!(each(&both["data"], "name"), ["Billing", "vip"]);

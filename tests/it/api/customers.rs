@@ -114,14 +114,20 @@ async fn the_list_is_searched_sorted_and_paged() {
     assert_eq!(names("search=11988887777").await, ["Bia"]);
     assert_eq!(names("search=(21)%2091111-2222").await, ["ana 100%"]);
     assert_eq!(names("search=nobody").await, [] as [&str; 0]);
-    scene.agent.client.get("/api/v1/customers?sort_by=phone").await.expect_error(400, "The parameter sort_by is invalid");
+    scene
+        .agent
+        .client
+        .get("/api/v1/customers?sort_by=phone")
+        .await
+        .expect_error(400, "The parameter sort_by is invalid");
 }
 
 #[tokio::test]
 async fn those_who_share_a_document_an_address_or_a_telephone_are_candidates_for_a_merge() {
     let app = TestApp::start().await;
     let scene = Scene::new(&app).await;
-    let carlos = json!({"name": "Carlos", "email": "carlos@email.com", "phone": "+5511999998888", "document": "123.456.789-00"});
+    let carlos =
+        json!({"name": "Carlos", "email": "carlos@email.com", "phone": "+5511999998888", "document": "123.456.789-00"});
     let carlos = scene.customer(carlos).await;
     scene.customer(json!({"name": "By document", "document": "12345678900"})).await;
     scene.customer(json!({"name": "By email", "email": "CARLOS@email.com"})).await;
@@ -164,7 +170,9 @@ async fn an_erased_customer_leaves_calls_without_name_and_contacts() {
     let app = TestApp::start().await;
     let scene = Scene::new(&app).await;
     let call = scene
-        .join(json!({"name": "Maria", "phone": "+5511999998888", "email": "m@email.com", "reason": "My second invoice"}))
+        .join(
+            json!({"name": "Maria", "phone": "+5511999998888", "email": "m@email.com", "reason": "My second invoice"}),
+        )
         .await;
     let maria = scene.call(&call).await["customer_id"].as_str().unwrap().to_owned();
     let (link, _) = scene.company.link_with(scene.line, |link| link.customer_email = Some("M@email.com".into())).await;
@@ -236,7 +244,10 @@ async fn a_merge_moves_everything_and_leaves_a_redirect() {
     scene.agent.client.put(&format!("/api/v1/customers/{third}"), json!({"phone": "+1"})).await.expect(200);
     let again = scene.join(json!({"name": "Maria", "phone": "+55 11 99999 8888"})).await;
     assert_eq!(scene.call(&again).await["customer_id"], json!(survivor));
-    assert_eq!((&scene.shown(&duplicate).await["call_count"], &scene.shown(&survivor).await["phone"]), (&json!(3), &json!("+1")));
+    assert_eq!(
+        (&scene.shown(&duplicate).await["call_count"], &scene.shown(&survivor).await["phone"]),
+        (&json!(3), &json!("+1"))
+    );
 }
 
 #[tokio::test]
@@ -296,4 +307,24 @@ async fn an_open_call_keeps_its_place_through_a_merge_and_a_restart() {
     }
     let ended = client.get(&format!("/api/v1/calls/{call}")).await.expect(200);
     assert_eq!(ended.data("customer_id"), survivor);
+}
+
+#[tokio::test]
+async fn appointments_follow_a_merge_and_lose_who_is_erased() {
+    let app = TestApp::start().await;
+    let scene = Scene::new(&app).await;
+    let duplicate = scene.customer(json!({"name": "Maria", "email": "m@email.com"})).await;
+    let survivor = scene.customer(json!({"name": "Maria Silva"})).await;
+    let body = json!({"appointment": {"title": "Visit", "scheduled_at": "2025-06-05T12:00:00Z",
+        "department_id": scene.line, "customer_id": duplicate}});
+    let made = scene.agent.client.post("/api/v1/appointments", body).await.expect(201);
+    let path = format!("/api/v1/appointments/{}", made.id());
+    let appointment = async || scene.agent.client.get(&path).await.expect(200).body["data"].clone();
+    assert_eq!(appointment().await["customer_id"], json!(duplicate));
+    scene.merge(&survivor, &[&duplicate]).await.expect(200);
+    assert_eq!(appointment().await["customer_id"], json!(survivor));
+    scene.agent.client.delete(&format!("/api/v1/customers/{survivor}")).await.expect(200);
+    let emptied = appointment().await;
+    assert_eq!((&emptied["customer_name"], &emptied["customer_email"]), (&json!(""), &json!(null)));
+    assert_eq!((&emptied["title"], &emptied["status"]), (&json!("Visit"), &json!("scheduled")));
 }

@@ -15,8 +15,9 @@ async fn a_thousand_links_are_made_at_once_in_their_order() {
     let company = app.company("acme").await;
     let boss = company.user("Boss", Role::Supervisor).await;
     let line = company.department("Suporte").await;
-    let links: Vec<Value> =
-        (0..1_000).map(|number| json!({"department_id": line, "customer_name": format!("customer {number}")})).collect();
+    let links: Vec<Value> = (0..1_000)
+        .map(|number| json!({"department_id": line, "customer_name": format!("customer {number}")}))
+        .collect();
     let made = boss.client.post(BATCH, json!({"links": links})).await.expect(201).body;
     let made = made["data"].as_array().unwrap();
     assert_eq!(made.len(), 1_000);
@@ -167,7 +168,10 @@ async fn a_link_gives_its_calls_customer_tags_and_priority() {
     let link = boss.client.post("/api/v1/access-links", body).await.expect(201);
     let data = &link.body["data"];
     assert_eq!((link.data("customer_name"), link.data("customer_email")), ("Carlos Ferreira", "carlos@email.com"));
-    assert_eq!((&data["custom_fields"], &data["tag_ids"]), (&json!({"order": "4711", "plan": "gold"}), &json!([tag.id()])));
+    assert_eq!(
+        (&data["custom_fields"], &data["tag_ids"]),
+        (&json!({"order": "4711", "plan": "gold"}), &json!([tag.id()]))
+    );
     let shown = app.client().get(&format!("/api/v1/call/{}/validate", link.data("token"))).await.expect(200);
     assert_eq!(shown.data("customer_name"), "Carlos Ferreira");
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use vez::domain::role::Role;
-use vez::store::users;
 
 use crate::harness::builders::PASSWORD;
 use crate::harness::client::Answer;
@@ -173,6 +172,18 @@ async fn a_new_password_ends_the_lock_and_a_login_that_waits_for_its_code() {
     log_in(&app, &ana.email, NEW).await.expect(200);
     let waiting = app.client_of(asked.data("mfa_token"));
     waiting.post("/api/v1/users/me/mfa", json!({})).await.expect_error(401, "Unauthorized");
+}
+
+#[tokio::test]
+async fn a_password_changed_in_another_way_ends_the_link() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let ana = company.user("Ana", Role::Attendant).await;
+    let token = token(&app, &ana.email).await;
+    let hash = app.app.passwords().hash("by her manager".to_owned()).await.unwrap();
+    sqlx::query("UPDATE users SET password_hash = $1").bind(hash).execute(app.app.store().system()).await.unwrap();
+    reset(&app, &token, NEW).await.expect(422);
+    log_in(&app, &ana.email, "by her manager").await.expect(200);
 }
 
 #[tokio::test]

@@ -7,10 +7,10 @@ use serde_json::json;
 use uuid::Uuid;
 use vez::domain::role::Role;
 
+use super::NOBODY;
 use super::call_files::{
     Part, attach, fault, folder, nothing_left, png, record, set_company, started, stored, unfinished, waiting, webm,
 };
-use super::NOBODY;
 use crate::harness::client::send;
 use crate::harness::{TestApp, eventually};
 
@@ -29,7 +29,8 @@ async fn a_recording_is_uploaded_and_read_once_the_call_is_over() {
     let file = || Part::file("call.webm", "video/webm", &bytes);
     let made = record(&ana.client, &call, &[file()]).await.expect(201);
     let recorded_at = app.now().to_string();
-    let (path, download) = (format!("/api/v1/calls/{call}/recording"), format!("/api/v1/calls/{call}/recording/download"));
+    let (path, download) =
+        (format!("/api/v1/calls/{call}/recording"), format!("/api/v1/calls/{call}/recording/download"));
     ana.client.get(&path).await.expect_error(404, "Recording not found");
     ana.client.get(&download).await.expect_error(404, "Recording not found");
     ana.client.act(&call, "complete").await.expect(200);

@@ -99,7 +99,8 @@ async fn the_page_of_the_api_runs_nothing_inline() {
 
 #[tokio::test]
 async fn answers_that_a_browser_may_read_say_so_even_when_they_fail() {
-    let app = TestApp::builder().routes(boom()).config(|config| config.server.origins = vec![OURS.to_owned()]).start().await;
+    let app =
+        TestApp::builder().routes(boom()).config(|config| config.server.origins = vec![OURS.to_owned()]).start().await;
     let allowed = preflight(&app, "/api/v1/calls/1/recording/download", OURS).await.expect(200);
     assert_eq!(allowed.header("access-control-allow-origin"), Some(OURS));
     let headers = allowed.header("access-control-allow-headers").unwrap();
@@ -127,7 +128,8 @@ async fn answers_that_a_browser_may_read_say_so_even_when_they_fail() {
 #[tokio::test]
 async fn a_request_keeps_the_id_it_came_with_if_that_is_plain() {
     let app = TestApp::builder().routes(boom()).start().await;
-    let ask = async |id: &str, path: &str| send(app.client().request(Method::GET, path).header("x-request-id", id)).await;
+    let ask =
+        async |id: &str, path: &str| send(app.client().request(Method::GET, path).header("x-request-id", id)).await;
     for path in ["/health/live", "/api/v1/users/me", "/nothing", "/boom"] {
         assert_eq!(ask("trace-7_a.B", path).await.header("x-request-id"), Some("trace-7_a.B"), "{path}");
         for odd in ["two words", &"x".repeat(65), "semi;colon"] {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::call_files::{set_company, started, waiting};
 use super::NOBODY;
+use super::call_files::{set_company, started, waiting};
 use crate::harness::TestApp;
 
 #[tokio::test]
@@ -49,8 +49,12 @@ async fn a_summary_is_put_read_and_changed_in_part() {
     let call = started(&app, &company, line, &ana).await;
     let path = format!("/api/v1/calls/{call}/summary");
     ana.client.get(&path).await.expect_error(404, "Summary not found");
-    assert_eq!(ana.client.put(&path, json!({})).await.expect(422).body, json!({"errors": {"text": ["can't be blank"]}}));
-    let put = ana.client.put(&path, json!({"summary": {"text": "A second invoice.", "language": "en"}})).await.expect(200);
+    assert_eq!(
+        ana.client.put(&path, json!({})).await.expect(422).body,
+        json!({"errors": {"text": ["can't be blank"]}})
+    );
+    let put =
+        ana.client.put(&path, json!({"summary": {"text": "A second invoice.", "language": "en"}})).await.expect(200);
     let now = app.now().to_string();
     let mut expected = json!({"data": {"call_id": call, "text": "A second invoice.", "language": "en", "inserted_at": now,
         "updated_at": now}});
@@ -92,7 +96,8 @@ async fn what_is_wrong_with_a_transcript_is_told() {
     let call = waiting(&app, &company, line).await;
     let put = async |body| ana.client.put(&format!("/api/v1/calls/{call}/transcript"), body).await.expect(422).body;
     assert_eq!(
-        put(json!({"text": 7, "language": "x".repeat(101), "segments": [{"start_ms": 5, "end_ms": 3, "text": "x"}]})).await,
+        put(json!({"text": 7, "language": "x".repeat(101), "segments": [{"start_ms": 5, "end_ms": 3, "text": "x"}]}))
+            .await,
         json!({"errors": {"text": ["is invalid"], "language": ["should be at most 100 character(s)"],
             "segments": ["item 1 is invalid"]}})
     );

@@ -43,7 +43,8 @@ async fn relay_credentials_are_for_open_calls_and_staff() {
     assert_eq!(by_bearer["username"], format!("{expiry}:{call}"));
     assert_eq!(by_bearer["ttl"], 600);
     assert_eq!(by_bearer["urls"], json!(["turn:relay.example:3478", "turns:relay.example:5349"]));
-    let relay = json!({"urls": by_bearer["urls"], "username": by_bearer["username"], "credential": by_bearer["credential"]});
+    let relay =
+        json!({"urls": by_bearer["urls"], "username": by_bearer["username"], "credential": by_bearer["credential"]});
     assert_eq!(by_bearer["ice_servers"], json!([{"urls": ["stun:stun.example"]}, relay]));
     let staff = agent.client.get(PATH).await.expect(200).body["data"].clone();
     assert_eq!(staff["username"], format!("{expiry}:{}", agent.id));
@@ -53,7 +54,11 @@ async fn relay_credentials_are_for_open_calls_and_staff() {
     for action in ["assign", "start", "complete"] {
         agent.client.act(call, action).await.expect(200);
     }
-    assert_eq!(app.client_of(token).get(PATH).await.expect(200).body["data"]["ice_servers"], stun, "the call has ended");
+    assert_eq!(
+        app.client_of(token).get(PATH).await.expect(200).body["data"]["ice_servers"],
+        stun,
+        "the call has ended"
+    );
     app.client_of("nonsense").get(PATH).await.expect_error(401, "Unauthorized");
     app.client().get(&format!("{PATH}?token=nonsense")).await.expect_error(401, "Unauthorized");
 }

@@ -35,7 +35,10 @@ async fn a_file_is_attached_listed_and_downloaded() {
     for (name, value) in [
         ("content-type", "image/png"),
         ("content-length", "5000"),
-        ("content-disposition", "attachment; filename=\"Nota_fiscal_n__5.png\"; filename*=UTF-8''Nota%20fiscal%20n%C2%BA%205.png"),
+        (
+            "content-disposition",
+            "attachment; filename=\"Nota_fiscal_n__5.png\"; filename*=UTF-8''Nota%20fiscal%20n%C2%BA%205.png",
+        ),
         ("content-security-policy", "sandbox; default-src 'none'"),
         ("x-content-type-options", "nosniff"),
         ("accept-ranges", "bytes"),
@@ -71,9 +74,12 @@ async fn a_part_of_a_file_can_be_asked_for() {
         let range = range.map(|range| range.to_str().unwrap().to_owned()).unwrap_or_default();
         (status, range, answer.bytes().await.unwrap())
     };
-    for (range, first, end) in
-        [("bytes=0-99", 0, 100), ("bytes=6291450-", 6_291_450, size), ("bytes=-7", size - 7, size), ("bytes=3-99999999", 3, size)]
-    {
+    for (range, first, end) in [
+        ("bytes=0-99", 0, 100),
+        ("bytes=6291450-", 6_291_450, size),
+        ("bytes=-7", size - 7, size),
+        ("bytes=3-99999999", 3, size),
+    ] {
         let (status, told, body) = get(range, None).await;
         assert_eq!((status, told), (206, format!("bytes {first}-{}/{size}", end - 1)), "{range}");
         assert!(body == bytes[first..end], "{range}");
@@ -106,8 +112,18 @@ async fn only_what_may_be_attached_is_taken_and_nothing_else_stays() {
         ("a.xml", "text/xml", b"<?xml version=\"1.0\"?><a/>", "is of a type that is not taken: text/xml"),
         ("a.js", "text/javascript", b"alert(1)", "is not what its content type says: text/plain"),
         ("a.png", "image/png", b"%PDF-1.7\n%", "is not what its content type says: application/pdf"),
-        ("a.exe", "application/octet-stream", b"MZ\x90\0\x03\0\0\0", "is of a type that is not taken: application/vnd.microsoft.portable-executable"),
-        ("a.bin", "application/octet-stream", b"\0\x01\x02", "is of a type that is not taken: application/octet-stream"),
+        (
+            "a.exe",
+            "application/octet-stream",
+            b"MZ\x90\0\x03\0\0\0",
+            "is of a type that is not taken: application/vnd.microsoft.portable-executable",
+        ),
+        (
+            "a.bin",
+            "application/octet-stream",
+            b"\0\x01\x02",
+            "is of a type that is not taken: application/octet-stream",
+        ),
         ("a.txt", "text/plain", b"", "can't be empty"),
     ];
     for (name, kind, bytes, expected) in table {
@@ -167,7 +183,8 @@ async fn a_file_that_is_too_large_is_refused_and_gone() {
     // Not announced at all, but in chunks.
     let (kind, body) = form(&[Part::file("a.png", "image/png", &png(limit + 100_000))]);
     let chunks: Vec<std::io::Result<Vec<u8>>> = body.chunks(60_000).map(|chunk| Ok(chunk.to_vec())).collect();
-    let request = ana.client.request(Method::POST, &format!("/api/v1/calls/{call}/upload")).header("content-type", kind);
+    let request =
+        ana.client.request(Method::POST, &format!("/api/v1/calls/{call}/upload")).header("content-type", kind);
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
     send(request.body(body)).await.expect_error(413, too_large);
     nothing_left(&app, 1).await;
@@ -262,6 +279,9 @@ async fn who_attached_what_is_on_the_trail() {
     let made = attach(&ana.client, &call, "secret plans.txt", "text/plain", b"x").await.expect(201);
     let trail = manager.client.get("/api/v1/audit").await.expect(200).body;
     let row = trail["data"].as_array().unwrap().iter().find(|row| row["object_id"] == made.id()).unwrap();
-    assert_eq!((&row["action"], &row["object"], &row["user_id"]), (&json!("created"), &json!("upload"), &json!(ana.id)));
+    assert_eq!(
+        (&row["action"], &row["object"], &row["user_id"]),
+        (&json!("created"), &json!("upload"), &json!(ana.id))
+    );
     assert!(!trail.to_string().contains("secret plans"));
 }

@@ -11,10 +11,10 @@ use vez::domain::role::Role;
 use vez::store::departments::{self, Department, DepartmentChange};
 use vez::store::links::{self, NewLink};
 use vez::store::notifications::{self, Notification};
+use vez::store::sessions::{self, NewSession};
 use vez::store::tenants::{self, NewTenant, Plan};
 use vez::store::users::{self, NewUser, UserChange};
 use vez::store::{Store, Work};
-use vez::store::sessions::{self, NewSession};
 
 use super::TestApp;
 use super::client::Client;

@@ -26,6 +26,7 @@ async fn join_poisoned(app: &TestApp, company: &Company<'_>, department: Departm
             reason: None,
         },
         priority: 0,
+        due_at: None,
         requirements: Vec::new(),
         join_key: None,
     };

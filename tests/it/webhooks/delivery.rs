@@ -113,8 +113,7 @@ async fn a_secret_of_ones_own_signs_too() {
     desk.join(&app, "Maria").await;
     let hits = receiver.wait_for(3).await;
     for secret in ["a plain text, with blanks", key.as_str(), &format!("whsec_{key}")] {
-        let theirs =
-            Webhook::new(secret).or_else(|_| Webhook::from_bytes(secret.as_bytes().to_vec())).unwrap();
+        let theirs = Webhook::new(secret).or_else(|_| Webhook::from_bytes(secret.as_bytes().to_vec())).unwrap();
         let believed = hits.iter().filter(|hit| {
             theirs.verify(hit.body.as_bytes(), &hit.headers).is_ok()
                 && hit.header("x-voki-signature") == voki_signature(secret, &hit.body)
@@ -197,4 +196,16 @@ async fn other_companies_hear_nothing() {
     let hits = receiver.wait_for(2).await;
     assert_eq!(events_about(&hits, &call), ["call.created"]);
     assert!(hits.iter().all(|hit| !hit.body.contains("Zoe")));
+}
+
+#[tokio::test]
+async fn customers_whom_staff_make_are_told_of_as_the_api_shows_them() {
+    let (app, receiver, _names, url) = with_receiver().await;
+    let desk = Desk::new(&app).await;
+    desk.webhook_for(&url, &["customer.created"]).await;
+    let made = desk.agent.client.post("/api/v1/customers", json!({"name": "Carlos"})).await.expect(201);
+    // What was refused is not told.
+    desk.agent.client.post("/api/v1/customers", json!({"name": ""})).await.expect(422);
+    let hits = receiver.wait_for(1).await;
+    assert_eq!((hits.len(), &hits[0].json()["data"]), (1, &made.body["data"]));
 }

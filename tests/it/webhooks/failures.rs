@@ -95,7 +95,9 @@ async fn wrong_answers_are_tried_again_with_the_same_id_and_body() {
         pass_pause(&app, failures).await;
     }
     let hits = receiver.wait_for(count + 1).await;
-    assert!(hits.iter().all(|hit| hit.body == hits[0].body && hit.header("webhook-id") == hits[0].header("webhook-id")));
+    assert!(
+        hits.iter().all(|hit| hit.body == hits[0].body && hit.header("webhook-id") == hits[0].header("webhook-id"))
+    );
     let stamps: Vec<&str> = hits.iter().map(|hit| hit.header("webhook-timestamp")).collect();
     assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "each attempt says when it was made: {stamps:?}");
     assert!(elsewhere.hits().is_empty(), "redirects are not followed");
@@ -120,10 +122,8 @@ async fn an_answer_without_an_end_counts_by_its_status() {
     let desk = Desk::new(&app).await;
     let (webhook, _) = desk.webhook_for(&url, &["call.created"]).await;
     desk.join(&app, "Maria").await;
-    let delivered = eventually("it is delivered", async || {
-        desk.deliveries(&app, &webhook, "status=delivered").await.pop()
-    })
-    .await;
+    let delivered =
+        eventually("it is delivered", async || desk.deliveries(&app, &webhook, "status=delivered").await.pop()).await;
     let body = delivered["response"]["body"].as_str().unwrap();
     assert!(body.starts_with("more") && body.len() <= 2_048, "{} bytes are kept", body.len());
 }
@@ -239,7 +239,8 @@ async fn a_restart_loses_nothing_that_waits_or_was_under_way() {
     let (app, receiver, names, url) = with_receiver().await;
     receiver.answer(Reply::Silence);
     let desk = Desk::new(&app).await;
-    let (tenant, slug, manager, line) = (desk.company.tenant, desk.company.slug.clone(), desk.manager.clone(), desk.line);
+    let (tenant, slug, manager, line) =
+        (desk.company.tenant, desk.company.slug.clone(), desk.manager.clone(), desk.line);
     let (agent, link) = (desk.agent.clone(), desk.link.clone());
     let (webhook, _) = desk.webhook(&url).await;
     let call = desk.whole_call(&app, "Maria").await;
@@ -250,10 +251,8 @@ async fn a_restart_loses_nothing_that_waits_or_was_under_way() {
     receiver.answer(Reply::Status(200));
     let company = app.company_of(tenant, &slug);
     let desk = Desk { company, line, agent, manager, link };
-    live_until(&app, "all five events", async || {
-        desk.deliveries(&app, &webhook, "status=delivered").await.len() == 5
-    })
-    .await;
+    live_until(&app, "all five events", async || desk.deliveries(&app, &webhook, "status=delivered").await.len() == 5)
+        .await;
     let told = first_arrivals(&receiver.hits());
     assert_eq!(told[&call], ["call.created", "call.assigned", "call.started", "call.completed"]);
     drop(names);
@@ -288,6 +287,8 @@ async fn a_webhook_that_fails_for_days_is_switched_off_and_its_managers_are_told
     assert_eq!(notices.len(), 1);
     assert_eq!(notices[0].kind, "webhook_disabled");
     assert!(notices[0].body.contains(&url));
+    let mails = app.until_mails(1).await;
+    assert!(mails[0].to.contains(&desk.manager.email) && mails[0].text.contains(&url), "{mails:?}");
 
     // Switched on again it begins anew.
     receiver.answer(Reply::Status(200));

@@ -61,8 +61,19 @@ impl<'a> Desk<'a> {
 
     /// A webhook that is told everything; its id and secret.
     async fn webhook(&self, url: &str) -> (String, String) {
-        self.webhook_for(url, &["call.created", "call.assigned", "call.started", "call.completed", "call.missed",
-            "call.cancelled", "customer.created"]).await
+        self.webhook_for(
+            url,
+            &[
+                "call.created",
+                "call.assigned",
+                "call.started",
+                "call.completed",
+                "call.missed",
+                "call.cancelled",
+                "customer.created",
+            ],
+        )
+        .await
     }
 
     /// A webhook that is told some events; its id and secret.
@@ -93,7 +104,8 @@ impl<'a> Desk<'a> {
 
     async fn deliveries(&self, app: &TestApp, webhook: &str, query: &str) -> Vec<Value> {
         let client = self.manager_again(app).await;
-        let listed = client.get(&format!("/api/v1/webhooks/{webhook}/deliveries?page_size=100&{query}")).await.expect(200);
+        let listed =
+            client.get(&format!("/api/v1/webhooks/{webhook}/deliveries?page_size=100&{query}")).await.expect(200);
         listed.body["data"].as_array().unwrap().clone()
     }
 }

@@ -153,7 +153,9 @@ async fn take(mut stream: TcpStream, shared: Arc<Mutex<Shared>>) {
         shared.next.pop_front().or_else(|| shared.usual.clone()).unwrap_or(Reply::Status(200))
     };
     let head = |status: u16| {
-        format!("HTTP/1.1 {status} Whatever\r\ncontent-length: 2\r\nx-answered-by: receiver\r\nconnection: close\r\n\r\nok")
+        format!(
+            "HTTP/1.1 {status} Whatever\r\ncontent-length: 2\r\nx-answered-by: receiver\r\nconnection: close\r\n\r\nok"
+        )
     };
     let _gone = match reply {
         Reply::Status(status) => stream.write_all(head(status).as_bytes()).await,
