@@ -103,7 +103,9 @@ impl Queues {
         });
         let joined = match self.command_in(&entered, department, command).await {
             // The key means a call that was given to another department a moment ago.
-            Err(CallError::Rejected(Rejection::Moved)) => return self.joined_elsewhere(tenant, new.link_id, new.join_key).await,
+            Err(CallError::Rejected(Rejection::Moved)) => {
+                return self.joined_elsewhere(tenant, new.link_id, new.join_key).await;
+            }
             other => other?,
         };
         match joined {

@@ -142,8 +142,7 @@ impl State {
         } = args;
         let now = shared.clock.now();
         let (day_start, day_end) = load::day(time_zone, now);
-        let strategies: Vec<_> =
-            departments.iter().map(|d| (d.department_id, d.routing_strategy, d.weight)).collect();
+        let strategies: Vec<_> = departments.iter().map(|d| (d.department_id, d.routing_strategy, d.weight)).collect();
         let agents = agents.into_iter().map(|agent| load::since_midnight(agent, day_start));
         let (core, effects) =
             Roster::restore(strategies, agents, concurrent_calls_max, shared.rules, served_until, now);

@@ -14,8 +14,8 @@ mod mail;
 mod queue;
 mod secret;
 mod server;
-mod webhooks;
 mod turn;
+mod webhooks;
 
 pub use auth::Auth;
 pub use database::Database;
@@ -25,8 +25,8 @@ pub use mail::Mail;
 pub use queue::QueueDefaults;
 pub use secret::Secret;
 pub use server::Server;
-pub use webhooks::Webhooks;
 pub use turn::Turn;
+pub use webhooks::Webhooks;
 
 /// All settings of one server process.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]

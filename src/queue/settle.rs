@@ -32,12 +32,7 @@ impl Queue {
     pub fn demand(&self) -> Demand {
         let sets = self.eligible.iter().filter(|_| self.offers_calls()).filter_map(|((named, requirements), set)| {
             let (best, _) = set.first_key_value()?;
-            Some(DemandSet {
-                named: *named,
-                requirements: requirements.clone(),
-                count: set.len() as u32,
-                best: *best,
-            })
+            Some(DemandSet { named: *named, requirements: requirements.clone(), count: set.len() as u32, best: *best })
         });
         Demand { version: self.demand_version, grants_seen: self.grants_seen, sets: sets.collect() }
     }

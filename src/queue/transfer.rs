@@ -71,9 +71,7 @@ impl Queue {
         let event = self.transfer_event(&wish, slot.as_ref());
         let call = self.changed(id);
         let settled = match &slot {
-            Some(slot) => {
-                Settled::Returned { call: call.clone(), from: slot.user, reason: ReturnReason::Transferred }
-            }
+            Some(slot) => Settled::Returned { call: call.clone(), from: slot.user, reason: ReturnReason::Transferred },
             None => Settled::Noted(call.clone()),
         };
         self.record(call.clone(), vec![event], settled, |_| {});

@@ -85,8 +85,7 @@ impl Queue {
         let present_until = self.now.plus_seconds(self.settings.rules.join_presence_seconds);
         self.calls.insert(id, Box::new(Call::new(snapshot, present_until, self.now)));
         self.reindex(id);
-        let event =
-            self.event("call_joined", Some(id), None, json!({ "priority": priority, "link_id": new.link_id }));
+        let event = self.event("call_joined", Some(id), None, json!({ "priority": priority, "link_id": new.link_id }));
         let call = self.changed(id);
         let position = self.position(id);
         if let Some(call) = self.calls.get_mut(&id) {

@@ -34,14 +34,10 @@ pub async fn set_notes(work: &mut Work, call: CallId, notes: Option<&str>) -> Re
 /// Replaces what supervisors wrote; false when there is no such call.
 pub async fn set_manager_notes(work: &mut Work, call: CallId, notes: Option<&str>) -> Result<bool> {
     let tenant = work.tenant;
-    let done = sqlx::query!(
-        "UPDATE calls SET manager_notes = $3 WHERE tenant_id = $1 AND id = $2",
-        tenant.0,
-        call.0,
-        notes
-    )
-    .execute(work.tx())
-    .await?;
+    let done =
+        sqlx::query!("UPDATE calls SET manager_notes = $3 WHERE tenant_id = $1 AND id = $2", tenant.0, call.0, notes)
+            .execute(work.tx())
+            .await?;
     Ok(done.rows_affected() > 0)
 }
 

@@ -288,7 +288,8 @@ impl World {
                 }
             })
             .collect();
-        let departments: Vec<_> = this.departments.iter().map(|(id, (s, _))| (*id, s.routing_strategy, s.weight)).collect();
+        let departments: Vec<_> =
+            this.departments.iter().map(|(id, (s, _))| (*id, s.routing_strategy, s.weight)).collect();
         let (roster, effects) = Roster::restore(departments, agents, this.plan, Rules::default(), served_until, now);
         let open = this.store.calls.values().filter(|call| call.phase != Phase::Ended);
         this.homes = open.map(|call| (call.id, call.department_id)).collect();

@@ -70,11 +70,7 @@ pub struct ManagerNotes {
 /// What its agents wrote, also with the command that completes it.
 #[utoipa::path(get, path = "/api/v1/calls/{id}/notes", tag = "Calls", security(("staff" = ["attendant"])),
     responses((status = 200, body = Data<CallNotes>)))]
-async fn show(
-    State(store): State<Store>,
-    staff: Staff,
-    Ids(id): Ids<CallId>,
-) -> Result<Data<CallNotes>, ApiError> {
+async fn show(State(store): State<Store>, staff: Staff, Ids(id): Ids<CallId>) -> Result<Data<CallNotes>, ApiError> {
     visible(&store, &staff, id).await?;
     let notes = call_notes::notes(&store, staff.tenant, id).await?.ok_or_else(ApiError::not_found)?;
     Ok(Data::new(CallNotes { call_id: id, notes }))

@@ -11,7 +11,7 @@ use crate::domain::ids::{CallId, DepartmentId, GrantId, UserId};
 use crate::domain::role::Role;
 use crate::domain::rules::Rules;
 use crate::queue::event::{Said as QueueSaid, Settled};
-use crate::queue::exchange::{Handover, Envelope, ToQueue, ToRoster};
+use crate::queue::exchange::{Envelope, Handover, ToQueue, ToRoster};
 use crate::queue::restore::Restored;
 use crate::queue::tests::story::{after, at, id, seconds, skills};
 use crate::queue::{self, NewCall, Queue};
@@ -384,8 +384,7 @@ impl Company {
                     .collect(),
             }
         });
-        let departments =
-            self.settings.values().map(|one| (one.department_id, one.routing_strategy, one.weight));
+        let departments = self.settings.values().map(|one| (one.department_id, one.routing_strategy, one.weight));
         let agents: Vec<RestoredAgent> = agents.collect();
         let (roster, effects) =
             Roster::restore(departments.collect::<Vec<_>>(), agents, self.plan, Rules::default(), Some(died), self.now);

@@ -32,15 +32,10 @@ mod security_headers;
 mod seeds;
 mod tags;
 mod tenancy;
-mod turn_credentials;
-mod tenancy;
 mod transcripts;
 mod turn_credentials;
 mod uploads;
 mod users;
-mod users;
-mod turn_credentials;
-mod uploads;
 mod users_me;
 mod world;
 
