@@ -20,6 +20,8 @@ use crate::store::{Store, StoreError, Work};
 
 /// Bytes held before they are stored as one part: the least that S3 takes for all parts but the last.
 const PART_BYTES: usize = 5 * 1024 * 1024;
+/// Up to here the buffer grows with the file, most of which are small; beyond it takes its full size at once.
+const GROWING_BYTES: usize = 512 * 1024;
 /// Uploads under way in the whole server: with [`PART_BYTES`] for each, 160 MiB at the very most.
 const UPLOADS_MAX: usize = 32;
 /// Uploads under way of one company, so that no company keeps the others from theirs.
@@ -181,6 +183,9 @@ impl Incoming {
         }
         while !bytes.is_empty() {
             let room = PART_BYTES - self.buffer.len();
+            if self.buffer.len() > GROWING_BYTES {
+                self.buffer.reserve(room);
+            }
             self.buffer.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
             if self.content_type.is_none() && self.buffer.len() >= HEAD_BYTES {
                 self.admit()?;
@@ -204,7 +209,12 @@ impl Incoming {
             Some(parts) => parts,
             None => self.parts.insert(self.intake.place.put_parts(self.key).await?),
         };
-        parts.put_part(part.into()).await?;
+        parts.put_part(part.clone().into()).await?;
+        // Written, so nobody else has it any more: the same memory takes the next part.
+        if let Ok(mut buffer) = part.try_into_mut() {
+            buffer.clear();
+            self.buffer = buffer;
+        }
         Ok(())
     }
 
