@@ -170,23 +170,6 @@ impl App {
         let webhooks =
             Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone()).map_err(anyhow::Error::msg)?;
         let readiness = Readiness::default();
-        let state = AppState::new(
-            &config,
-            store.clone(),
-            queues.clone(),
-            hub.clone(),
-            tokens.clone(),
-            revocations.clone(),
-            passwords.clone(),
-            seal,
-            files,
-            webhooks.clone(),
-            Some(metrics),
-            readiness.clone(),
-            clock.clone(),
-            ids.clone(),
-        )
-        .map_err(anyhow::Error::msg)?;
         let parts = StateParts {
             store: store.clone(),
             queues: queues.clone(),

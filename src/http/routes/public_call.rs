@@ -213,7 +213,7 @@ async fn join(
             reason: request.reason.map(Into::into),
         },
         priority: link.priority,
-        due_at: None,
+        due_at: link.due_at(state.clock.now()),
         requirements: link.required_skills.clone(),
         join_key: join_key(&link, given_key.as_deref()),
     };
