@@ -9,6 +9,8 @@ mod auth;
 mod bad_input;
 mod billing;
 pub mod call_files;
+mod call_moves;
+mod call_notes;
 mod call_tags;
 mod calls;
 mod company;

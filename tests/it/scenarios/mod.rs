@@ -3,3 +3,4 @@
 mod appointment;
 mod busy_day;
 pub mod order;
+mod transfer;
