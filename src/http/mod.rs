@@ -102,11 +102,6 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::users::routes())
         .merge(routes::webhook_deliveries::routes())
         .merge(routes::webhooks::routes())
-        .merge(routes::calls::routes())
-        .merge(routes::call_moves::routes())
-        .merge(routes::call_notes::routes())
-        .merge(routes::call_messages::routes())
-        .merge(routes::call_events::routes())
         .route_layer(from_fn_with_state(state.clone(), idempotency::read_key));
     let auth = OpenApiRouter::new()
         .merge(routes::auth::routes())

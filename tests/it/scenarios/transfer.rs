@@ -75,8 +75,11 @@ async fn a_call_given_to_an_agent_is_offered_to_him_alone_and_then_to_all() {
     let app = TestApp::start().await;
     let company = app.company("acme").await;
     let line = company.department("Line").await;
-    let (ana, bia, caio) =
-        (company.agent("Ana", &[line]).await, company.agent("Bia", &[line]).await, company.agent("Caio", &[line]).await);
+    let (ana, bia, caio) = (
+        company.agent("Ana", &[line]).await,
+        company.agent("Bia", &[line]).await,
+        company.agent("Caio", &[line]).await,
+    );
     let mut first = at_work(&app, &ana, line).await;
     let mut maria = customer(&app, &company.link(line).await, "Maria").await;
     assert_eq!(first.take_next().await, maria.call);
