@@ -19,7 +19,7 @@ use crate::store::tags::Tag;
 
 /// `/api/v1/calls/:call_id/tags/*`.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(remove)).routes(routes!(custom_fields))
+    OpenApiRouter::new().routes(routes!(list_tags, add_tags)).routes(routes!(remove_tag)).routes(routes!(custom_fields))
 }
 
 /// Body of `POST /calls/:call_id/tags`: one tag, several, or both.
@@ -47,7 +47,11 @@ described_bodies!(TagCall);
 /// List the tags of a call
 #[utoipa::path(get, path = "/api/v1/calls/{call_id}/tags", tag = "Calls", security(("staff" = ["attendant"])),
     responses((status = 200, body = Data<Vec<Tag>>)))]
-async fn list(State(store): State<Store>, staff: Staff, Ids(call): Ids<CallId>) -> Result<Data<Vec<Tag>>, ApiError> {
+async fn list_tags(
+    State(store): State<Store>,
+    staff: Staff,
+    Ids(call): Ids<CallId>,
+) -> Result<Data<Vec<Tag>>, ApiError> {
     visible(&store, &staff, call).await?;
     Ok(Data::new(call_tags::list(&store, staff.tenant, call).await?))
 }
@@ -58,7 +62,7 @@ async fn list(State(store): State<Store>, staff: Staff, Ids(call): Ids<CallId>) 
 /// at most 50.
 #[utoipa::path(post, path = "/api/v1/calls/{call_id}/tags", tag = "Calls", security(("staff" = ["attendant"])),
     request_body = TagCall, responses((status = 201, body = Data<Vec<Tag>>)))]
-async fn add(
+async fn add_tags(
     State(state): State<AppState>,
     staff: Staff,
     Ids(call): Ids<CallId>,
@@ -84,7 +88,7 @@ async fn add(
 /// 404 when the call does not carry it.
 #[utoipa::path(delete, path = "/api/v1/calls/{call_id}/tags/{tag_id}", tag = "Calls", security(("staff" = ["attendant"])),
     responses((status = 200, body = Data<Deleted>)))]
-async fn remove(
+async fn remove_tag(
     State(state): State<AppState>,
     staff: Staff,
     Ids((call, tag)): Ids<(CallId, TagId)>,
