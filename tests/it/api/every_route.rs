@@ -128,7 +128,9 @@ async fn every_route_has_its_least_role() {
             if !below && operation.path.contains("logout") {
                 continue;
             }
-            let answer = operation.ask(&member.client, &path, operation.body.as_ref()).await;
+            // An empty body, since some fields take a higher role than the route does.
+            let body = if below { operation.body.clone() } else { operation.takes_json.then(|| json!({})) };
+            let answer = operation.ask(&member.client, &path, body.as_ref()).await;
             if below {
                 let refused = json!({"errors": {"detail": "Forbidden"}});
                 assert_eq!((answer.status, &answer.body), (403, &refused), "{role} {}", operation.name());
