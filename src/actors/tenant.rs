@@ -22,8 +22,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, GrantId, TenantId, UserId};
 use crate::live::hub::SubscriberKind;
 use crate::live::topic::Topic;
-use crate::queue::command::Command as QueueCommand;
-use crate::queue::{self as core_queue, Rejection};
+use crate::queue::{self as core_queue, Command as QueueCommand, Rejection};
 use crate::roster::effect::{Said, StatusChanged};
 use crate::roster::{Command, Effect, Reply, Roster};
 

@@ -19,7 +19,7 @@
 //! |---|---|
 //! | `command`, `rejection` | what may be asked, and why it may be refused |
 //! | `effect`, `event`, `exchange` | what is asked of the outside, told to clients, told to the roster |
-//! | `state` | the calls and every index over them |
+//! | `state`, `recent` | the calls and every index over them; what is over and may be asked about |
 //! | `apply` | the dispatch |
 //! | `waiting`, `offer`, `lifecycle` | joins and presence; grants, offers and picks; from assignment to end |
 //! | `transfer` | giving a call to another department or agent, and adopting one |
@@ -38,6 +38,7 @@ pub mod lifecycle;
 pub mod line;
 pub mod offer;
 mod positions;
+mod recent;
 pub mod rejection;
 pub mod restore;
 mod settle;

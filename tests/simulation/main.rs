@@ -13,6 +13,7 @@ mod faults;
 mod lives;
 mod model;
 mod moves;
+mod outages;
 mod shells;
 mod workload;
 mod world;

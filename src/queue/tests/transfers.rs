@@ -81,7 +81,7 @@ fn who_is_transferred_keeps_his_place_and_starts_once() {
          11  Yan transfers Ana to billing      -> Ana goes to billing from Yan; g3 wraps up until 26
          12  queue adopts                      -> Ana comes
          13  Ana leaves                        -> Ana ended left missed
-         14  queue adopts again",
+         13  queue adopts again",
     );
 }
 
