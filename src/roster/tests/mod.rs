@@ -7,5 +7,6 @@ mod facts;
 mod grants;
 mod leases;
 mod restarts;
+mod transfers;
 mod words;
 mod wrap_ups;
