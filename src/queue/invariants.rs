@@ -53,7 +53,7 @@ pub fn check(queue: &Queue) -> Result<(), Violation> {
         let wanted = call.wanted(call.offerable());
         let listed = wanted.and_then(|wanted| queue.eligible.get(&wanted));
         let listed = listed.is_some_and(|set| set.contains_key(&snapshot.rank()));
-        let fits = offerable == call.offerable() && expected == (offerable != Offerable::ToNobody);
+        let fits = offerable == call.offerable() && expected == (offerable != Offerable::Nobody);
         ensure(fits && listed == expected, "Q3", text)?;
         eligible += usize::from(expected);
         if matches!(snapshot.phase, Phase::Assigned | Phase::Active) {

@@ -80,11 +80,11 @@ struct Indexed {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Offerable {
     #[default]
-    ToNobody,
+    Nobody,
     /// To whoever has the skills.
-    ToAll,
+    All,
     /// To the agent it is kept for.
-    ToOne,
+    One,
 }
 
 /// One queue for agents within the queue: calls for one named agent, or for anyone with these skills.
@@ -153,18 +153,18 @@ impl Call {
 
     pub(super) fn offerable(&self) -> Offerable {
         match (self.in_line() && self.offer.is_none() && self.present, self.kept_for()) {
-            (false, _) => Offerable::ToNobody,
-            (true, None) => Offerable::ToAll,
-            (true, Some(_)) => Offerable::ToOne,
+            (false, _) => Offerable::Nobody,
+            (true, None) => Offerable::All,
+            (true, Some(_)) => Offerable::One,
         }
     }
 
     /// Where among the eligible it is listed. Whoever keeps a call for somebody chose him knowing his skills.
     pub(super) fn wanted(&self, offerable: Offerable) -> Option<Wanted> {
         match offerable {
-            Offerable::ToNobody => None,
-            Offerable::ToAll => Some((None, self.snapshot.requirements.clone())),
-            Offerable::ToOne => Some((self.snapshot.transfer.as_ref()?.to_user_id, Requirements::default())),
+            Offerable::Nobody => None,
+            Offerable::All => Some((None, self.snapshot.requirements.clone())),
+            Offerable::One => Some((self.snapshot.transfer.as_ref()?.to_user_id, Requirements::default())),
         }
     }
 

@@ -37,7 +37,7 @@ impl Queue {
             return Ok(Reply::Call(Arc::new(call.snapshot.clone())));
         }
         let runs = matches!(call.snapshot.phase, Phase::Assigned | Phase::Active);
-        if !wish.supervisor && !(runs && call.snapshot.user_id == Some(wish.by)) {
+        if !(wish.supervisor || runs && call.snapshot.user_id == Some(wish.by)) {
             return Err(Rejection::NotYourCall);
         }
         if runs && wish.to.user_id.is_some() && wish.to.user_id == call.snapshot.user_id {

@@ -140,6 +140,7 @@ pub struct Tenant {
     /// The department each open call is asked for at.
     pub homes: BTreeMap<CallId, DepartmentId>,
     /// Calls given to queues that are starting.
+    #[allow(clippy::vec_box, reason = "boxed as the effect brings it")]
     pub handed: BTreeMap<DepartmentId, Vec<Box<Handover>>>,
     pub books: Books,
     /// When its actors died while the process lived on.
