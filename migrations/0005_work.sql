@@ -101,10 +101,9 @@ CREATE TABLE sectors (
 SELECT vez_protect('sectors');
 SELECT vez_audit('sectors', 'sector');
 
--- A sector that goes leaves its departments without one.
 UPDATE departments SET sector_id = NULL;
 ALTER TABLE departments ADD CONSTRAINT departments_sector FOREIGN KEY (tenant_id, sector_id)
-    REFERENCES sectors (tenant_id, id) ON DELETE SET NULL (sector_id);
+    REFERENCES sectors (tenant_id, id);
 CREATE INDEX departments_sector ON departments (tenant_id, sector_id) WHERE sector_id IS NOT NULL;
 SELECT vez_audit('departments', 'department');
 SELECT vez_audit('department_users', 'department_user', 'department_id');

@@ -168,7 +168,15 @@ pub async fn update(work: &mut Work, sector: SectorId, change: SectorChange) -> 
 
 /// Removes a sector, whose departments then have none; whether there was one.
 pub async fn remove(work: &mut Work, sector: SectorId) -> Result<bool> {
-    let tenant = work.tenant;
+    let (tenant, now) = (work.tenant, work.now);
+    sqlx::query!(
+        "UPDATE departments SET sector_id = NULL, updated_at = $3 WHERE tenant_id = $1 AND sector_id = $2",
+        tenant.0,
+        sector.0,
+        now.to_utc()
+    )
+    .execute(work.tx())
+    .await?;
     let removed = sqlx::query!("DELETE FROM sectors WHERE tenant_id = $1 AND id = $2", tenant.0, sector.0)
         .execute(work.tx())
         .await?;
