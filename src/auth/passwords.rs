@@ -6,7 +6,7 @@
 //! taken from the system and given back each time would disturb every thread of the process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,14 +27,17 @@ const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 /// Most hashes computed at once: each takes a core for some 20 ms, and 19 MiB. Half of the cores, at most this many.
 const RUNNING_MAX: usize = 4;
-/// Logins that may wait for their turn. At 20 ms each the last of them waits two seconds; further ones are told to come
-/// again.
-const WAITING_MAX: usize = 100;
+/// Logins that may wait for their turn. At a fifth of a second each, with the rests, the last of them waits ten seconds;
+/// further ones are told to come again.
+const WAITING_MAX: usize = 50;
 /// Longest wait for an answer. On a machine that has no time left the pool gets little of it, and whoever waits longer than
 /// this has given up.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// The priority of the pool's threads: the lowest there is.
-const NICE: i32 = 19;
+/// Hashes one thread computes in a row before it begins to rest: the people of an office who log in at nine o'clock.
+const BURST: u32 = 25;
+/// Its rest after each further one while others wait: so a flood of logins gets a tenth of a thread's time. Measured on two
+/// cores that also serve a queue: a thread that never rests makes the slowest hundredth of its offers several times slower.
+const REST: Duration = Duration::from_millis(180);
 
 /// Shortest password that may be chosen, in characters (NIST SP 800-63B).
 pub const CHARS_MIN: usize = 8;
@@ -133,15 +136,40 @@ impl Passwords {
 
 /// Does what waits, one after the other, until nobody can send any more.
 fn work(waiting: &Mutex<Receiver<Job>>) {
-    // Of the calling thread, as Linux counts. Elsewhere it would be the whole process, and there the bound has to do.
+    // Where there is no such class the bound on the threads and the rests have to do.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::warn!(%error, "the password threads keep their priority");
+    {
+        use thread_priority::unix::{
+            NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+        };
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let least = thread_priority::ThreadPriority::Min;
+        if let Err(error) = set_thread_priority_and_policy(thread_native_id(), least, idle) {
+            tracing::warn!(?error, "the password threads keep their priority");
+        }
     }
     let mut memory = Memory::default();
+    let mut in_a_row = 0;
     loop {
-        let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let queued = next().try_recv();
+        let job = match queued {
+            Ok(job) => {
+                in_a_row += 1;
+                if in_a_row > BURST {
+                    std::thread::sleep(REST);
+                }
+                job
+            }
+            Err(TryRecvError::Disconnected) => return,
+            Err(TryRecvError::Empty) => {
+                in_a_row = 0;
+                match next().recv() {
+                    Ok(job) => job,
+                    Err(_) => return,
+                }
+            }
+        };
         // Its caller hears `Failed` because the answer was dropped; the thread goes on.
         if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
             tracing::error!("hashing a password panicked");
