@@ -47,7 +47,7 @@ fn the_wrap_up_of_who_gave_a_call_away_is_his_own_also_after_a_restart() {
 fn a_call_kept_for_an_agent_comes_to_him_when_he_is_free_and_before_what_is_older() {
     tell(
         "0    department sales wrap_up 0
-         0    department billing
+         0    department billing wrap_up 0
          0    Zoe serves sales,billing
          0    Yan serves sales
          0    Zoe comes
