@@ -27,17 +27,19 @@ const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 /// Most hashes computed at once: each takes a core for some 20 ms, and 19 MiB. Half of the cores, at most this many.
 const RUNNING_MAX: usize = 4;
-/// Logins that may wait for their turn. At a fifth of a second each, with the rests, the last of them waits ten seconds;
-/// further ones are told to come again.
-const WAITING_MAX: usize = 50;
+/// Logins that may wait for their turn. At 80 ms each, with the rests, the last of them waits eight seconds; further ones are
+/// told to come again.
+const WAITING_MAX: usize = 100;
 /// Longest wait for an answer. On a machine that has no time left the pool gets little of it, and whoever waits longer than
 /// this has given up.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Hashes one thread computes in a row before it begins to rest: the people of an office who log in at nine o'clock.
 const BURST: u32 = 25;
-/// Its rest after each further one while others wait: so a flood of logins gets a tenth of a thread's time. Measured on two
-/// cores that also serve a queue: a thread that never rests makes the slowest hundredth of its offers several times slower.
-const REST: Duration = Duration::from_millis(180);
+/// Its rest after each further one while others wait, three times what a hash takes: a flood of logins gets a quarter of a
+/// thread's time, and the last who waits is still answered. Measured on two cores that also serve a queue, see README.
+const REST: Duration = Duration::from_millis(60);
+/// The priority of the pool's threads: the lowest that still gets a turn on a machine without any time left.
+const NICE: i32 = 19;
 
 /// Shortest password that may be chosen, in characters (NIST SP 800-63B).
 pub const CHARS_MIN: usize = 8;
@@ -136,17 +138,10 @@ impl Passwords {
 
 /// Does what waits, one after the other, until nobody can send any more.
 fn work(waiting: &Mutex<Receiver<Job>>) {
-    // Where there is no such class the bound on the threads and the rests have to do.
+    // Of the calling thread, as Linux counts. Elsewhere it would be the whole process, and there the bound has to do.
     #[cfg(target_os = "linux")]
-    {
-        use thread_priority::unix::{
-            NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
-        };
-        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
-        let least = thread_priority::ThreadPriority::Min;
-        if let Err(error) = set_thread_priority_and_policy(thread_native_id(), least, idle) {
-            tracing::warn!(?error, "the password threads keep their priority");
-        }
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::warn!(%error, "the password threads keep their priority");
     }
     let mut memory = Memory::default();
     let mut in_a_row = 0;

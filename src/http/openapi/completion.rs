@@ -96,7 +96,7 @@ fn add_path_parameters(path: &str, operation: &mut Value) -> bool {
 }
 
 fn add_parameter(operation: &mut Value, parameter: Value) {
-    match operation["parameters"].as_array_mut() {
+    match operation.get_mut("parameters").and_then(Value::as_array_mut) {
         Some(all) => all.push(parameter),
         None => operation["parameters"] = json!([parameter]),
     }

@@ -12,7 +12,7 @@ pub fn add(document: &mut Value) {
     let Some(paths) = document["paths"].as_object_mut() else { return };
     let operations = paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut);
     for operation in operations {
-        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             if parameter.get("example").is_none() {
                 let name = parameter["name"].as_str().unwrap_or_default().to_owned();
                 parameter["example"] = of_schema(&parameter["schema"], &name, &schemas, DEPTH_MAX);
@@ -21,7 +21,9 @@ pub fn add(document: &mut Value) {
         if let Some(body) = operation.get_mut("requestBody") {
             add_to_content(body, &schemas);
         }
-        for answer in operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        for answer in
+            operation.get_mut("responses").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut)
+        {
             add_to_content(answer, &schemas);
         }
     }

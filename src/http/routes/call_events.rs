@@ -16,7 +16,7 @@ use crate::store::{self, Store};
 
 /// `/api/v1/calls/:id/events`.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().routes(routes!(list_events))
 }
 
 /// Query of the list.
@@ -35,7 +35,7 @@ impl QueryInput for EventList {
 /// ids, times and reasons; names and typed texts are elsewhere.
 #[utoipa::path(get, path = "/api/v1/calls/{id}/events", tag = "Calls", security(("staff" = ["attendant"])),
     params(Query<EventList>), responses((status = 200, body = Page<CallEvent>)))]
-async fn list(
+async fn list_events(
     State(store): State<Store>,
     staff: Staff,
     Ids(id): Ids<CallId>,

@@ -25,7 +25,7 @@ const MESSAGE_CHARS_MAX: usize = 4_000;
 
 /// `/api/v1/calls/:id/messages`.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, create))
+    OpenApiRouter::new().routes(routes!(list_messages, send_message))
 }
 
 /// Query of the list.
@@ -57,7 +57,7 @@ described_bodies!(CreateMessage);
 /// Oldest first.
 #[utoipa::path(get, path = "/api/v1/calls/{id}/messages", tag = "Calls", security(("staff" = ["attendant"])),
     params(Query<MessageList>), responses((status = 200, body = Page<CallMessage>)))]
-async fn list(
+async fn list_messages(
     State(store): State<Store>,
     staff: Staff,
     Ids(id): Ids<CallId>,
@@ -73,7 +73,7 @@ async fn list(
 /// `message` on `call:` when one is connected.
 #[utoipa::path(post, path = "/api/v1/calls/{id}/messages", tag = "Calls", security(("staff" = ["attendant"])),
     request_body = CreateMessage, responses((status = 201, body = crate::http::envelope::Data<CallMessage>)))]
-async fn create(
+async fn send_message(
     State(state): State<AppState>,
     staff: Staff,
     Ids(id): Ids<CallId>,

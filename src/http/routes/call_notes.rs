@@ -16,7 +16,9 @@ use crate::store::{Store, call_notes};
 
 /// `/api/v1/calls/:id/notes` and `/manager-notes`.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(show, update)).routes(routes!(show_manager, update_manager))
+    OpenApiRouter::new()
+        .routes(routes!(show_notes, update_notes))
+        .routes(routes!(show_manager_notes, update_manager_notes))
 }
 
 /// Body of `PUT /calls/:id/notes`.
@@ -70,7 +72,11 @@ pub struct ManagerNotes {
 /// What its agents wrote, also with the command that completes it.
 #[utoipa::path(get, path = "/api/v1/calls/{id}/notes", tag = "Calls", security(("staff" = ["attendant"])),
     responses((status = 200, body = Data<CallNotes>)))]
-async fn show(State(store): State<Store>, staff: Staff, Ids(id): Ids<CallId>) -> Result<Data<CallNotes>, ApiError> {
+async fn show_notes(
+    State(store): State<Store>,
+    staff: Staff,
+    Ids(id): Ids<CallId>,
+) -> Result<Data<CallNotes>, ApiError> {
     visible(&store, &staff, id).await?;
     let notes = call_notes::notes(&store, staff.tenant, id).await?.ok_or_else(ApiError::not_found)?;
     Ok(Data::new(CallNotes { call_id: id, notes }))
@@ -81,7 +87,7 @@ async fn show(State(store): State<Store>, staff: Staff, Ids(id): Ids<CallId>) ->
 /// Replaces them; null or an empty text takes them away, and without the field they stay.
 #[utoipa::path(put, path = "/api/v1/calls/{id}/notes", tag = "Calls", security(("staff" = ["attendant"])),
     request_body = UpdateNotes, responses((status = 200, body = Data<CallNotes>)))]
-async fn update(
+async fn update_notes(
     State(state): State<AppState>,
     staff: Staff,
     Ids(id): Ids<CallId>,
@@ -102,7 +108,7 @@ async fn update(
 /// Show the supervisors' notes of a call
 #[utoipa::path(get, path = "/api/v1/calls/{id}/manager-notes", tag = "Calls", security(("staff" = ["supervisor"])),
     responses((status = 200, body = Data<ManagerNotes>)))]
-async fn show_manager(
+async fn show_manager_notes(
     State(store): State<Store>,
     staff: Supervisor,
     Ids(id): Ids<CallId>,
@@ -117,7 +123,7 @@ async fn show_manager(
 /// it.
 #[utoipa::path(post, path = "/api/v1/calls/{id}/manager-notes", tag = "Calls", security(("staff" = ["supervisor"])),
     request_body = UpdateManagerNotes, responses((status = 200, body = Data<ManagerNotes>)))]
-async fn update_manager(
+async fn update_manager_notes(
     State(state): State<AppState>,
     staff: Supervisor,
     Ids(id): Ids<CallId>,

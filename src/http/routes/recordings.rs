@@ -31,8 +31,8 @@ const NOT_FOUND: &str = "Recording not found";
 /// `/api/v1/calls/:call_id/recording*`.
 pub fn routes() -> OpenApiRouter<AppState> {
     // The file has a bound of its own, counted as it comes.
-    let upload = OpenApiRouter::new().routes(routes!(upload)).layer(DefaultBodyLimit::disable());
-    OpenApiRouter::new().merge(upload).routes(routes!(show)).routes(routes!(download))
+    let upload = OpenApiRouter::new().routes(routes!(upload_recording)).layer(DefaultBodyLimit::disable());
+    OpenApiRouter::new().merge(upload).routes(routes!(show)).routes(routes!(download_recording))
 }
 
 /// Voki's recording object.
@@ -111,7 +111,7 @@ fn key(tenant: TenantId, id: Uuid) -> Key {
     operation_id = "upload_recording", security(("staff" = ["attendant"])),
     request_body(content = RecordingForm, content_type = "multipart/form-data"),
     responses((status = 201, body = Data<CallRecording>)))]
-async fn upload(
+async fn upload_recording(
     State(state): State<AppState>,
     staff: Staff,
     Ids(call): Ids<CallId>,
@@ -213,7 +213,7 @@ async fn show(
         ("If-Range" = Option<String>, Header, description = "The `ETag` for which the range is meant.", example = "\"4c5d\"")),
     responses((status = 200, description = "The recording.", body = String, content_type = "*/*"),
         (status = 206, description = "The range.", body = String, content_type = "*/*")))]
-async fn download(
+async fn download_recording(
     State(state): State<AppState>,
     staff: Staff,
     Ids(call): Ids<CallId>,

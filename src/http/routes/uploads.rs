@@ -25,8 +25,8 @@ use crate::store::uploads::{self, NewUpload, UPLOADS_PER_CALL_MAX, Upload};
 /// `/api/v1/calls/:call_id/upload` and `uploads`.
 pub fn routes() -> OpenApiRouter<AppState> {
     // The file has a bound of its own, counted as it comes.
-    let upload = OpenApiRouter::new().routes(routes!(upload)).layer(DefaultBodyLimit::disable());
-    OpenApiRouter::new().merge(upload).routes(routes!(list)).routes(routes!(download))
+    let upload = OpenApiRouter::new().routes(routes!(upload_file)).layer(DefaultBodyLimit::disable());
+    OpenApiRouter::new().merge(upload).routes(routes!(list)).routes(routes!(download_file))
 }
 
 /// A file attached to a call.
@@ -83,7 +83,7 @@ fn key(tenant: TenantId, id: Uuid) -> Key {
     security(("staff" = ["attendant"])),
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses((status = 201, body = Data<CallUpload>)))]
-async fn upload(
+async fn upload_file(
     State(state): State<AppState>,
     staff: Staff,
     Ids(call): Ids<CallId>,
@@ -135,7 +135,7 @@ async fn list(
         ("If-Range" = Option<String>, Header, description = "The `ETag` for which the range is meant.", example = "\"4c5d\"")),
     responses((status = 200, description = "The file.", body = String, content_type = "*/*"),
         (status = 206, description = "The range.", body = String, content_type = "*/*")))]
-async fn download(
+async fn download_file(
     State(state): State<AppState>,
     staff: Staff,
     Ids((call, id)): Ids<(CallId, Uuid)>,

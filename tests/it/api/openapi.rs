@@ -36,6 +36,7 @@ async fn the_description_is_complete() {
                 }
             }
             assert!(operation["responses"].get("500").is_some(), "{name}");
+            assert!(operation.get("parameters").is_none_or(Value::is_array), "{name}");
         }
     }
 }
