@@ -27,17 +27,17 @@ const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 /// Most hashes computed at once: each takes a core for some 20 ms, and 19 MiB. Half of the cores, at most this many.
 const RUNNING_MAX: usize = 4;
-/// Logins that may wait for their turn. At 80 ms each, with the rests, the last of them waits eight seconds; further ones are
+/// Logins that may wait for their turn. At 40 ms each, with the rests, the last of them waits ten seconds; further ones are
 /// told to come again.
-const WAITING_MAX: usize = 100;
+const WAITING_MAX: usize = 250;
 /// Longest wait for an answer. On a machine that has no time left the pool gets little of it, and whoever waits longer than
 /// this has given up.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Hashes one thread computes in a row before it begins to rest: the people of an office who log in at nine o'clock.
 const BURST: u32 = 25;
-/// Its rest after each further one while others wait, three times what a hash takes: a flood of logins gets a quarter of a
-/// thread's time, and the last who waits is still answered. Measured on two cores that also serve a queue, see README.
-const REST: Duration = Duration::from_millis(60);
+/// Its rest after each further one while others wait, as long as a hash takes: a flood of logins gets half of a thread's time,
+/// and whoever stands at the end of the line is still answered.
+const REST: Duration = Duration::from_millis(20);
 /// The priority of the pool's threads: the lowest that still gets a turn on a machine without any time left.
 const NICE: i32 = 19;
 
