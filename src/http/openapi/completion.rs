@@ -57,7 +57,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let has_parameters = operation["parameters"].as_array().is_some_and(|all| !all.is_empty());
     let is_staff = operation["security"].as_array().is_some_and(|all| all.iter().any(|one| one.get("staff").is_some()));
     let is_limited =
-        path.starts_with("/api/auth/") || path.starts_with("/api/v1/call/") || path.starts_with("/api/v1/users/me/mfa");
+        path.starts_with("/api/auth/") || path.starts_with("/api/v1/call/") || path.starts_with("/api/v1/users/me");
     let writes = method != "get";
     let wanted = [
         ("400", "BadRequest", has_body || has_parameters || writes),

@@ -24,8 +24,8 @@ use crate::http::error::ApiError;
 use crate::http::input::{Params, Query, QueryInput};
 use crate::http::state::AppState;
 
-/// Longest token worth reading; ours are below 600 bytes.
-const TOKEN_CHARS_MAX: usize = 4_096;
+/// Longest token worth reading; ours are below 600 bytes. Longer ones would not fit into the head of a request, either.
+const TOKEN_CHARS_MAX: usize = 1_000;
 
 /// `/api/v1/call/turn-credentials`.
 pub fn routes() -> OpenApiRouter<AppState> {
