@@ -6,6 +6,7 @@ mod secret;
 mod serving;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -54,6 +55,8 @@ pub struct Parts {
     pub clock: Clock,
     pub ids: IdSource,
     pub probes: Probes,
+    /// The program whose processes hash passwords; without one, threads do.
+    pub hash_program: Option<PathBuf>,
     /// Routes beside ours, behind the same guards; none in production.
     pub routes: Router<AppState>,
 }
@@ -66,6 +69,7 @@ impl Parts {
             clock: Clock::system(),
             ids: IdSource::random(),
             probes: Probes::default(),
+            hash_program: std::env::current_exe().ok(),
             routes: Router::new(),
         }
     }
@@ -102,12 +106,13 @@ struct Running {
 impl App {
     /// Starts everything; returns once it listens and every open call stands in its queue again.
     pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Self> {
-        let Parts { listener, clock, ids, probes, routes } = parts;
+        let Parts { listener, clock, ids, probes, hash_program, routes } = parts;
         // One cryptography for all TLS of this process; whoever installed one before us has ours already.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let metrics = telemetry::metrics();
         let database = Database::open(&config.database, &clock, &ids).await?;
-        let started = Self::start_on(&database, config, listener, clock, ids, probes, routes, metrics).await;
+        let started =
+            Self::start_on(&database, config, listener, clock, ids, probes, hash_program, routes, metrics).await;
         match started {
             Ok(running) => Ok(Self { addr: running.addr, database, running }),
             Err(error) => {
@@ -124,6 +129,7 @@ impl App {
         clock: Clock,
         ids: IdSource,
         probes: Probes,
+        hash_program: Option<PathBuf>,
         routes: Router<AppState>,
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Running> {
@@ -163,7 +169,7 @@ impl App {
         );
         let revocations = Revocations::new(clock.clone(), u64::from(config.auth.access_seconds));
         logins::recall(&store, &revocations, clock.now(), u64::from(config.auth.access_seconds)).await?;
-        let passwords = Passwords::new(ids.clone())?;
+        let passwords = Passwords::new(ids.clone(), hash_program.as_deref())?;
         let files = Files::open(&config.files, &config.database.data_dir, store.clone(), clock.clone())?;
         let upkeep = Upkeep::new(files.clone(), store.clone(), clock.clone());
         let seal = Seal::new(&secret);

@@ -12,7 +12,7 @@ use super::{
     demo, token,
 };
 use crate::app::{App, Parts};
-use crate::auth::{Passwords, passwords};
+use crate::auth::{Passwords, hash_worker, passwords};
 use crate::config;
 use crate::domain::clock::Clock;
 use crate::domain::ids::{DepartmentId, IdSource, TenantId, UserId};
@@ -36,6 +36,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tenant(TenantCommand::Show(show)) => show_tenant(show).await,
         Command::User(UserCommand::Create(user)) => create_user(user).await,
         Command::Token(command) => token::run(command).await,
+        Command::HashPasswords => Ok(hash_worker::serve()?),
     }
 }
 
@@ -226,7 +227,7 @@ async fn create_user(command: UserCreate) -> anyhow::Result<()> {
         let tenant = company(store, &command.tenant).await?.id;
         let serves = named_departments(store, tenant, &command.departments).await?;
         let password = given.unwrap_or_else(|| ids.secret(PASSWORD_BYTES));
-        let hash = Passwords::new(ids.clone())?.hash(password.clone()).await?;
+        let hash = Passwords::new(ids.clone(), None)?.hash(password.clone()).await?;
         let id: UserId = ids.next(now);
         let new = users::NewUser {
             id,

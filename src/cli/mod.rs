@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::auth::hash_worker;
 use crate::config::{Config, Database, Secret};
 use crate::domain::role::Role;
 use token::TokenCommand;
@@ -60,6 +61,9 @@ pub enum Command {
     /// API tokens: for programs that act in somebody's name.
     #[command(subcommand, arg_required_else_help = true)]
     Token(TokenCommand),
+    /// What the server starts to hash passwords; of no use by hand.
+    #[command(name = hash_worker::COMMAND, hide = true)]
+    HashPasswords,
 }
 
 /// `vez serve`.
