@@ -59,6 +59,7 @@ mod record_columns;
 pub mod recordings;
 pub mod restore;
 mod restore_rows;
+pub mod rollups;
 pub mod second_factors;
 pub mod sectors;
 pub mod sessions;
