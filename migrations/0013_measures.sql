@@ -84,8 +84,9 @@ CREATE TABLE agent_days (
     rated bigint NOT NULL DEFAULT 0,
     rating_total bigint NOT NULL DEFAULT 0,
     satisfied bigint NOT NULL DEFAULT 0,
-    -- His own part of them, those included that he gave on: what occupancy is made of.
-    own_talk_seconds bigint NOT NULL DEFAULT 0,
+    -- His own part of them, and of those that he gave on or lost: what occupancy is made of.
+    call_talk_seconds bigint NOT NULL DEFAULT 0,
+    given_talk_seconds bigint NOT NULL DEFAULT 0,
     transfers bigint NOT NULL DEFAULT 0,
     offers_missed bigint NOT NULL DEFAULT 0,
     offers_declined bigint NOT NULL DEFAULT 0,
@@ -101,7 +102,7 @@ CREATE FUNCTION vez_call_figures(
 ) RETURNS TABLE (
     completed integer, missed integer, cancelled integer, answered integer, answered_in_time integer, wait_seconds bigint,
     abandoned integer, abandoned_short integer, handled integer, talk_seconds bigint, wrap_up_seconds bigint,
-    own_talk_seconds bigint, rated integer, rating_total integer, satisfied integer, estimated integer,
+    call_talk_seconds bigint, rated integer, rating_total integer, satisfied integer, estimated integer,
     estimate_kept integer
 )
     LANGUAGE sql IMMUTABLE
@@ -136,7 +137,7 @@ END;
 
 -- What one fact adds.
 CREATE FUNCTION vez_fact_figures(kind text, data jsonb) RETURNS TABLE (
-    transfers integer, offers_missed integer, offers_declined integer, own_talk_seconds bigint
+    transfers integer, offers_missed integer, offers_declined integer, given_talk_seconds bigint
 )
     LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
@@ -363,11 +364,11 @@ BEGIN
     )
     INSERT INTO agent_days AS stored (
         tenant_id, day, department_id, user_id, completed, missed, cancelled, answered, answered_in_time,
-        wait_seconds, handled, talk_seconds, wrap_up_seconds, rated, rating_total, satisfied, own_talk_seconds
+        wait_seconds, handled, talk_seconds, wrap_up_seconds, rated, rating_total, satisfied, call_talk_seconds
     )
     SELECT
         tenant_id, day, department_id, user_id, completed, missed, cancelled, answered, answered_in_time,
-        wait_seconds, handled, talk_seconds, wrap_up_seconds, rated, rating_total, satisfied, own_talk_seconds
+        wait_seconds, handled, talk_seconds, wrap_up_seconds, rated, rating_total, satisfied, call_talk_seconds
     FROM (
         SELECT
             tenant_id, day, department_id, user_id, sum(sign * completed)::bigint AS completed, sum(sign *
@@ -376,12 +377,12 @@ BEGIN
             wait_seconds, sum(sign * handled)::bigint AS handled, sum(sign * talk_seconds)::bigint AS talk_seconds,
             sum(sign * wrap_up_seconds)::bigint AS wrap_up_seconds, sum(sign * rated)::bigint AS rated, sum(sign *
             rating_total)::bigint AS rating_total, sum(sign * satisfied)::bigint AS satisfied, sum(sign *
-            own_talk_seconds)::bigint AS own_talk_seconds
+            call_talk_seconds)::bigint AS call_talk_seconds
         FROM changed WHERE user_id IS NOT NULL GROUP BY tenant_id, day, department_id, user_id
     ) AS summed
     WHERE (
         completed, missed, cancelled, answered, answered_in_time, wait_seconds, handled, talk_seconds,
-        wrap_up_seconds, rated, rating_total, satisfied, own_talk_seconds
+        wrap_up_seconds, rated, rating_total, satisfied, call_talk_seconds
     ) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     ORDER BY tenant_id, day, department_id, user_id
     ON CONFLICT (tenant_id, day, department_id, user_id) DO UPDATE SET
@@ -391,7 +392,8 @@ BEGIN
         excluded.wait_seconds, handled = stored.handled + excluded.handled, talk_seconds = stored.talk_seconds +
         excluded.talk_seconds, wrap_up_seconds = stored.wrap_up_seconds + excluded.wrap_up_seconds, rated =
         stored.rated + excluded.rated, rating_total = stored.rating_total + excluded.rating_total, satisfied =
-        stored.satisfied + excluded.satisfied, own_talk_seconds = stored.own_talk_seconds + excluded.own_talk_seconds;
+        stored.satisfied + excluded.satisfied, call_talk_seconds = stored.call_talk_seconds +
+        excluded.call_talk_seconds;
     RETURN NULL;
 END
 $$;
@@ -487,11 +489,11 @@ BEGIN
     )
     INSERT INTO agent_days AS stored (
         tenant_id, day, department_id, user_id, completed, missed, cancelled, answered, answered_in_time,
-        wait_seconds, handled, talk_seconds, wrap_up_seconds, rated, rating_total, satisfied, own_talk_seconds
+        wait_seconds, handled, talk_seconds, wrap_up_seconds, rated, rating_total, satisfied, call_talk_seconds
     )
     SELECT
         tenant_id, day, department_id, user_id, completed, missed, cancelled, answered, answered_in_time,
-        wait_seconds, handled, talk_seconds, wrap_up_seconds, rated, rating_total, satisfied, own_talk_seconds
+        wait_seconds, handled, talk_seconds, wrap_up_seconds, rated, rating_total, satisfied, call_talk_seconds
     FROM (
         SELECT
             tenant_id, day, department_id, user_id, sum(sign * completed)::bigint AS completed, sum(sign *
@@ -500,12 +502,12 @@ BEGIN
             wait_seconds, sum(sign * handled)::bigint AS handled, sum(sign * talk_seconds)::bigint AS talk_seconds,
             sum(sign * wrap_up_seconds)::bigint AS wrap_up_seconds, sum(sign * rated)::bigint AS rated, sum(sign *
             rating_total)::bigint AS rating_total, sum(sign * satisfied)::bigint AS satisfied, sum(sign *
-            own_talk_seconds)::bigint AS own_talk_seconds
+            call_talk_seconds)::bigint AS call_talk_seconds
         FROM changed WHERE user_id IS NOT NULL GROUP BY tenant_id, day, department_id, user_id
     ) AS summed
     WHERE (
         completed, missed, cancelled, answered, answered_in_time, wait_seconds, handled, talk_seconds,
-        wrap_up_seconds, rated, rating_total, satisfied, own_talk_seconds
+        wrap_up_seconds, rated, rating_total, satisfied, call_talk_seconds
     ) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     ORDER BY tenant_id, day, department_id, user_id
     ON CONFLICT (tenant_id, day, department_id, user_id) DO UPDATE SET
@@ -515,7 +517,8 @@ BEGIN
         excluded.wait_seconds, handled = stored.handled + excluded.handled, talk_seconds = stored.talk_seconds +
         excluded.talk_seconds, wrap_up_seconds = stored.wrap_up_seconds + excluded.wrap_up_seconds, rated =
         stored.rated + excluded.rated, rating_total = stored.rating_total + excluded.rating_total, satisfied =
-        stored.satisfied + excluded.satisfied, own_talk_seconds = stored.own_talk_seconds + excluded.own_talk_seconds;
+        stored.satisfied + excluded.satisfied, call_talk_seconds = stored.call_talk_seconds +
+        excluded.call_talk_seconds;
     RETURN NULL;
 END
 $$;
@@ -567,25 +570,25 @@ BEGIN
             excluded.offers_missed, offers_declined = stored.offers_declined + excluded.offers_declined
     )
     INSERT INTO agent_days AS stored (
-        tenant_id, day, department_id, user_id, transfers, offers_missed, offers_declined, own_talk_seconds
+        tenant_id, day, department_id, user_id, transfers, offers_missed, offers_declined, given_talk_seconds
     )
     SELECT
-        tenant_id, day, department_id, user_id, transfers, offers_missed, offers_declined, own_talk_seconds
+        tenant_id, day, department_id, user_id, transfers, offers_missed, offers_declined, given_talk_seconds
     FROM (
         SELECT
             tenant_id, day, department_id, user_id, sum(transfers)::bigint AS transfers, sum(offers_missed)::bigint AS
-            offers_missed, sum(offers_declined)::bigint AS offers_declined, sum(own_talk_seconds)::bigint AS
-            own_talk_seconds
+            offers_missed, sum(offers_declined)::bigint AS offers_declined, sum(given_talk_seconds)::bigint AS
+            given_talk_seconds
         FROM changed WHERE user_id IS NOT NULL GROUP BY tenant_id, day, department_id, user_id
     ) AS summed
     WHERE (
-        transfers, offers_missed, offers_declined, own_talk_seconds
+        transfers, offers_missed, offers_declined, given_talk_seconds
     ) <> (0, 0, 0, 0)
     ORDER BY tenant_id, day, department_id, user_id
     ON CONFLICT (tenant_id, day, department_id, user_id) DO UPDATE SET
         transfers = stored.transfers + excluded.transfers, offers_missed = stored.offers_missed +
-        excluded.offers_missed, offers_declined = stored.offers_declined + excluded.offers_declined, own_talk_seconds
-        = stored.own_talk_seconds + excluded.own_talk_seconds;
+        excluded.offers_missed, offers_declined = stored.offers_declined + excluded.offers_declined,
+        given_talk_seconds = stored.given_talk_seconds + excluded.given_talk_seconds;
     RETURN NULL;
 END
 $$;

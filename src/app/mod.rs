@@ -22,7 +22,7 @@ use crate::actors::health::{Health, StorageHealth};
 use crate::actors::mail::Deliverer;
 use crate::actors::persistence::Persistence;
 use crate::actors::webhooks::Webhooks;
-use crate::actors::{Probes, System, housekeeping};
+use crate::actors::{Probes, System, housekeeping, recounting};
 use crate::auth::{Passwords, Revocations, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
@@ -237,6 +237,7 @@ impl App {
             tokio::spawn(follower.run()),
             tokio::spawn(async move { limits.sweep_forever().await }),
             tokio::spawn(housekeeping::run(store.clone(), clock.clone(), kept)),
+            tokio::spawn(recounting::run(store.clone(), clock.clone())),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
             tokio::spawn(upkeep.run()),
         ];

@@ -12,8 +12,10 @@
 //! | `row` | the values of a row as Postgres sends them |
 //! | `columns`, `csv`, `ndjson` | the cells of a table, and rows as bytes |
 //! | `stream` | a report's bytes on their way to one reader: bounds, cancelling, breaking off |
+//! | `analytics` | sums of whole days, from what is kept current |
 //! | `calls_csv`, `customers_csv`, `links_csv` | Voki's exports |
 
+pub mod analytics;
 pub mod calls_csv;
 pub mod columns;
 pub mod csv;

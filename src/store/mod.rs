@@ -57,6 +57,7 @@ mod ratings;
 pub mod record;
 mod record_columns;
 pub mod recordings;
+pub mod recount;
 pub mod restore;
 mod restore_rows;
 pub mod rollups;
