@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     Cli, Command, Demo, Migrate, Serve, TenantCommand, TenantCreate, TenantPlan, TenantShow, UserCommand, UserCreate,
-    demo, token,
+    demo, report, token,
 };
 use crate::app::{App, Parts};
 use crate::auth::{Passwords, hash_worker, passwords};
@@ -36,6 +36,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tenant(TenantCommand::Show(show)) => show_tenant(show).await,
         Command::User(UserCommand::Create(user)) => create_user(user).await,
         Command::Token(command) => token::run(command).await,
+        Command::Report(command) => report::run(command).await,
         Command::HashPasswords => Ok(hash_worker::serve()?),
     }
 }
@@ -198,7 +199,7 @@ fn plan_of(word: &str) -> anyhow::Result<Plan> {
     Plan::parse(word).context("a plan is free, basic, advanced, professional or enterprise")
 }
 
-async fn company(store: &Store, slug: &str) -> anyhow::Result<tenants::Tenant> {
+pub(super) async fn company(store: &Store, slug: &str) -> anyhow::Result<tenants::Tenant> {
     tenants::by_slug(store, slug)
         .await?
         .with_context(|| format!("there is no company {slug:?}; make it by `vez tenant create`"))
