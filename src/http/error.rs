@@ -54,6 +54,8 @@ impl FieldErrors {
 pub enum ApiError {
     /// 400: not JSON, or a wrong query or path parameter.
     BadRequest(Text),
+    /// 400: query parameters that are wrong together; the fault stands at one of them.
+    BadParameters(FieldErrors),
     /// 401: no token, or one that is not believed.
     Unauthorized(Text),
     /// 403: the role does not reach.
@@ -118,7 +120,7 @@ impl ApiError {
     /// The status.
     pub fn status(&self) -> StatusCode {
         match self {
-            ApiError::BadRequest(_) => StatusCode::BAD_REQUEST,
+            ApiError::BadRequest(_) | ApiError::BadParameters(_) => StatusCode::BAD_REQUEST,
             ApiError::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             ApiError::Forbidden | ApiError::PlanLimit(_) => StatusCode::FORBIDDEN,
             ApiError::NotFound(_) => StatusCode::NOT_FOUND,
@@ -247,7 +249,7 @@ impl IntoResponse for ApiError {
             ApiError::Answered { body, .. } => {
                 (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
             }
-            ApiError::Invalid(errors) => (status, Json(Errors { errors })).into_response(),
+            ApiError::BadParameters(errors) | ApiError::Invalid(errors) => (status, Json(Errors { errors })).into_response(),
             ApiError::InvalidItems { field, items } => {
                 let items = items.into_iter().map(|(index, errors)| ItemErrors { index, errors }).collect::<Vec<_>>();
                 (status, Json(Errors { errors: BTreeMap::from([(field, items)]) })).into_response()

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::dates::DayOrTime;
 use super::notes::{Note, Notes};
-use super::{WORD_CHARS_MAX, is_storable, text_fault, time_of};
+use super::{WORD_CHARS_MAX, text_fault, time_of};
 use crate::domain::clock::Timestamp;
 use crate::domain::words::Word;
 use crate::http::error::ApiError;
@@ -170,10 +170,7 @@ impl Params {
         self.note(name, false, || {
             plain(Type::String).description(Some("A day of the company's calendar, or a time in ISO 8601."))
         });
-        self.read(name, |text| {
-            let day = text.parse().ok().filter(|day: &chrono::NaiveDate| is_storable(*day));
-            day.map(DayOrTime::Day).or_else(|| time_of_query(text).map(DayOrTime::Time))
-        })
+        self.read(name, DayOrTime::read)
     }
 }
 

@@ -58,6 +58,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let is_staff = operation["security"].as_array().is_some_and(|all| all.iter().any(|one| one.get("staff").is_some()));
     let is_limited =
         path.starts_with("/api/auth/") || path.starts_with("/api/v1/call/") || path.starts_with("/api/v1/users/me");
+    let is_streamed = path.starts_with("/api/v1/export/");
     let writes = method != "get";
     let wanted = [
         ("400", "BadRequest", has_body || has_parameters || writes),
@@ -68,7 +69,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         ("413", "PayloadTooLarge", has_body),
         ("416", "RangeNotSatisfiable", operation["responses"].get("206").is_some()),
         ("422", "Unprocessable", writes),
-        ("429", "TooManyRequests", is_limited || takes_file),
+        ("429", "TooManyRequests", is_limited || is_streamed || takes_file),
         ("500", "InternalError", true),
         ("503", "Unavailable", true),
     ];
