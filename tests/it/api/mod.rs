@@ -1,6 +1,7 @@
 //! The REST API, one file for each resource, named as in its URLs; then what holds for all of them.
 
 mod access_links;
+mod analytics;
 mod api_tokens;
 mod appointment_page;
 mod appointments;
