@@ -3,7 +3,9 @@
 //! Owns: commands, flags and their texts. Must not: do the work; `commands` holds one function for each.
 
 pub mod commands;
+mod data;
 mod demo;
+pub mod generate;
 mod token;
 
 use std::path::PathBuf;
@@ -13,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Database, Secret};
 use crate::domain::role::Role;
+use data::DataCommand;
 use token::TokenCommand;
 
 /// Everything `vez` understands.
@@ -60,6 +63,9 @@ pub enum Command {
     /// API tokens: for programs that act in somebody's name.
     #[command(subcommand, arg_required_else_help = true)]
     Token(TokenCommand),
+    /// Calls of the past, for tests and benchmarks.
+    #[command(subcommand, arg_required_else_help = true)]
+    Data(DataCommand),
 }
 
 /// `vez serve`.
@@ -230,6 +236,8 @@ mod tests {
             "vez token create --tenant acme --user a@b.example --name CRM --role supervisor --days 90",
             "vez token list --tenant acme",
             "vez token revoke --tenant acme --id 0197348c-0000-7000-8000-000000000000",
+            "vez data generate --calls 1000000 --days 90",
+            "vez data generate --calls 1 --tenant acme --days 1 --agents 4 --departments 2 --seed 7 --until 2026-02-01",
             "vez user create --tenant acme --email a@b.example --name Ana --role manager --password-file secret.txt",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
