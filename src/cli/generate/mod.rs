@@ -8,6 +8,7 @@ pub mod chance;
 mod facts;
 mod fate;
 mod people;
+mod rows;
 mod simulation;
 mod staff;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::domain::call::{EndReason, LastOffer, OfferOutcome, Phase, ranked_at};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, GrantId, IdSource, LinkId};
 use crate::domain::transfer::Transfer;
-use crate::store::generated::{CallRow, Contact, CustomerRow, LinkRow, Rating};
+use crate::store::generated::{Contact, CustomerRow};
 
 /// Calls by a personal link; the others come by the department's.
 const PERSONAL_LINKS: f64 = 0.12;
@@ -21,13 +21,9 @@ const PERSONAL_LINKS: f64 = 0.12;
 const UNUSED_LINKS: f64 = 0.02;
 /// Calls of a priority above the usual one.
 const URGENT: f64 = 0.03;
-/// Calls whose agent notes something.
-const NOTED: f64 = 0.06;
 /// Calls that say why.
 const REASONED: f64 = 0.45;
 const DAY_SECONDS: f64 = 86_400.0;
-/// How long personal links may be used.
-const LINK_DAYS: u64 = 7;
 
 /// A call that has not ended.
 #[derive(Debug)]
@@ -127,8 +123,9 @@ pub(super) struct Simulation<'a, S> {
     next_number: i64,
     events: BinaryHeap<Reverse<Scheduled>>,
     order: u64,
-    contact: Contact,
-    token: String,
+    /// Texts on their way into a row.
+    pub contact: Contact,
+    pub token: String,
     pub json: String,
 }
 
@@ -210,7 +207,7 @@ impl<'a, S: Sink> Simulation<'a, S> {
         }
     }
 
-    fn at(&mut self, at: Timestamp, what: What) {
+    pub(super) fn at(&mut self, at: Timestamp, what: What) {
         self.order += 1;
         self.events.push(Reverse(Scheduled { at, order: self.order, what }));
     }
@@ -376,94 +373,6 @@ impl<'a, S: Sink> Simulation<'a, S> {
         if let Some(agent) = busy {
             self.after_call(agent, id, reason, wrap_up_ends_at.filter(|_| phase == Phase::Active));
         }
-    }
-
-    fn write(&mut self, place: usize, end_reason: EndReason, wrap_up_ends_at: Option<Timestamp>) {
-        let now = self.now;
-        let mut rated = None;
-        let (mut notes, mut cancel_reason) = (None, None);
-        match end_reason {
-            EndReason::Completed => {
-                rated = fate::rating(&mut self.chance);
-                if self.chance.happens(NOTED) {
-                    notes = self.chance.pick(&fate::NOTES);
-                }
-            }
-            EndReason::Withdrawn => cancel_reason = self.chance.pick(&fate::CANCEL_REASONS),
-            _ => {}
-        }
-        let rating = rated.map(|(after, stars, comment, verified)| Rating {
-            stars,
-            comment,
-            verified,
-            at: Timestamp::from_micros(now.micros() + (after * 1e6) as i64),
-        });
-        let call = &self.calls[place];
-        let (desk, agent, id, customer) = (call.desk, call.agent, call.id, call.customer);
-        describe(customer, &mut self.contact);
-        self.sink.call(&CallRow {
-            id,
-            number: call.number,
-            department_id: self.plan.desks[desk].department,
-            link_id: call.link,
-            customer_id: customer.id,
-            customer: &self.contact,
-            reason: call.reason,
-            priority: call.priority,
-            joined_at: call.joined_at,
-            ranked_at: call.ranked_at,
-            end_reason,
-            user_id: agent.map(|agent| self.plan.workers[agent].user),
-            grant_id: call.grant,
-            assigned_at: call.assigned_at,
-            accepted_at: call.accepted_at,
-            started_at: call.started_at,
-            ended_at: now,
-            wrap_up_ends_at,
-            last_offer: call.last_offer,
-            transfer: call.transfer.as_deref(),
-            connected: end_reason != EndReason::NeverConnected,
-            version: call.version,
-            rating,
-            notes,
-            cancel_reason,
-        });
-        if let (Some(link), Some(since)) = (call.link, call.personal_since) {
-            let used = Some((call.joined_at, id));
-            let cancelled = (end_reason == EndReason::LinkCancelled).then_some(now);
-            self.write_link(link, desk, customer, since, used, cancelled);
-        }
-        if let Some(rating) = rating {
-            self.at(rating.at, What::Rated { call: id, desk, agent, stars: rating.stars, verified: rating.verified });
-        }
-    }
-
-    /// Writes a link for the person described last.
-    fn write_link(
-        &mut self,
-        id: LinkId,
-        desk: usize,
-        customer: Customer,
-        inserted_at: Timestamp,
-        used: Option<(Timestamp, CallId)>,
-        cancelled_at: Option<Timestamp>,
-    ) {
-        // A used or old link opens nothing, so its token need not be a secret; it must only be nobody else's.
-        self.token.clear();
-        let _ = std::fmt::Write::write_fmt(&mut self.token, format_args!("g{}", id.0.simple()));
-        // Half of the links are made for somebody the company knows by then.
-        let known = used.is_some() && customer.number % 2 == 0;
-        self.sink.link(&LinkRow {
-            id,
-            token: &self.token,
-            department_id: self.plan.desks[desk].department,
-            customer_id: known.then_some(customer.id),
-            contact: &self.contact,
-            inserted_at,
-            expires_at: inserted_at.plus_seconds(LINK_DAYS * DAY_SECONDS as u64),
-            used,
-            cancelled_at,
-        });
     }
 
     /// Tells of an agent's time.

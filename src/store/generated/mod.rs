@@ -66,7 +66,7 @@ impl Loader {
     /// Opens the connection, in the role that sees every company, and makes the temporary tables.
     pub async fn connect(options: &PgConnectOptions) -> Result<Self> {
         // Its statements are slow by nature, which is no news.
-        let options = options.clone().options(SESSION).log_slow_statements(LevelFilter::Off, Duration::ZERO);
+        let options = options.clone().options(SESSION).disable_statement_logging();
         let mut connection = PgConnection::connect_with(&options).await?;
         sqlx::raw_sql(DatabaseRole::System.assume()).execute(&mut connection).await?;
         for (stage, columns, table) in STAGES {
