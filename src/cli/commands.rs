@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     Cli, Command, Demo, Migrate, Serve, TenantCommand, TenantCreate, TenantPlan, TenantShow, UserCommand, UserCreate,
-    demo, report, token,
+    data, demo, report, token,
 };
 use crate::app::{App, Parts};
 use crate::auth::{Passwords, hash_worker, passwords};
@@ -38,6 +38,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Token(command) => token::run(command).await,
         Command::Report(command) => report::run(command).await,
         Command::HashPasswords => Ok(hash_worker::serve()?),
+        Command::Data(command) => data::run(command).await,
     }
 }
 
@@ -125,12 +126,18 @@ pub(super) async fn on_store<T>(
     done
 }
 
+/// Refuses what is no slug.
+pub(super) fn check_slug(slug: &str) -> anyhow::Result<()> {
+    let well_formed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if slug.is_empty() || slug.len() > 63 || !slug.chars().all(well_formed) {
+        bail!("a company's slug takes 1 to 63 lower-case letters, digits and hyphens");
+    }
+    Ok(())
+}
+
 /// Makes a company.
 async fn create_tenant(command: TenantCreate) -> anyhow::Result<()> {
-    let well_formed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if command.slug.is_empty() || command.slug.len() > 63 || !command.slug.chars().all(well_formed) {
-        bail!("--slug takes 1 to 63 lower-case letters, digits and hyphens");
-    }
+    check_slug(&command.slug)?;
     let plan = plan_of(&command.plan)?;
     let time_zone: chrono_tz::Tz =
         command.zone.parse().ok().context("--zone takes an IANA name such as America/Sao_Paulo")?;
