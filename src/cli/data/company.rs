@@ -109,6 +109,7 @@ impl Filled<'_> {
                 offer_timeout_seconds: department.offer_timeout_seconds,
                 wrap_up_seconds: department.wrap_up_seconds,
                 grace_seconds: department.reconnect_grace_seconds,
+                service_level_seconds: department.service_level_seconds,
             });
         }
         Ok(desks)
@@ -151,7 +152,8 @@ impl Filled<'_> {
                     break;
                 }
             }
-            here.retain(|user| agents.iter().all(|worker: &Worker| worker.user != *user));
+            // Whoever took part in what is there already cannot have been in two places at once.
+            here.retain(|user| !command.append && agents.iter().all(|worker: &Worker| worker.user != *user));
             here.sort_unstable();
             here.truncate(wanted[place]);
             missing.extend(std::iter::repeat_n(place, wanted[place] - here.len()));
@@ -165,7 +167,7 @@ impl Filled<'_> {
         }
         let password = self.secrets.secret(SECRET_BYTES);
         // One slow hash serves them all.
-        let hash = Passwords::new(self.secrets.clone())?.hash(password.clone()).await?;
+        let hash = Passwords::new(self.secrets.clone(), None)?.hash(password.clone()).await?;
         let made_before = everybody.total_count;
         let new_user = |name: String, email: String, role: Role| users::NewUser {
             id: ids.next(now),

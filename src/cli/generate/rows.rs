@@ -60,6 +60,8 @@ impl<S: Sink> Simulation<'_, S> {
             last_offer: call.last_offer,
             transfer: call.transfer.as_deref(),
             connected: end_reason != EndReason::NeverConnected,
+            service_level_seconds: call.service_level_seconds,
+            estimate: (call.estimate.p50_seconds, call.estimate.p90_seconds),
             version: call.version,
             rating,
             notes,

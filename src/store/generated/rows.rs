@@ -35,6 +35,10 @@ pub struct CallRow<'a> {
     pub last_offer: Option<LastOffer>,
     pub transfer: Option<&'a Transfer>,
     pub connected: bool,
+    /// The department's at the join, in seconds.
+    pub service_level_seconds: u32,
+    /// What was told at the join: seconds that half, and nine of ten, wait at most.
+    pub estimate: (Option<u64>, Option<u64>),
     pub version: i64,
     pub rating: Option<Rating<'a>>,
     pub notes: Option<&'a str>,
@@ -96,6 +100,18 @@ pub struct FactRow<'a> {
     pub data: Option<&'a str>,
 }
 
+/// What an agent chose for a while, as the record measures it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntervalRow {
+    pub user_id: UserId,
+    /// `available`, `paused` or `disconnected`.
+    pub status: &'static str,
+    pub reason: Option<&'static str>,
+    pub capacity: u8,
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
 /// Rows that are written in one transaction.
 #[derive(Debug, Default)]
 pub struct Chunk {
@@ -104,6 +120,7 @@ pub struct Chunk {
     pub(super) customers: Tuples,
     pub(super) links: Tuples,
     pub(super) facts: Tuples,
+    pub(super) intervals: Tuples,
     /// JSON on its way into a row.
     json: String,
 }
@@ -121,7 +138,10 @@ impl Chunk {
 
     /// Bytes it takes, about.
     pub fn bytes(&self) -> usize {
-        [&self.calls, &self.customers, &self.links, &self.facts].iter().map(|tuples| tuples.len()).sum()
+        [&self.calls, &self.customers, &self.links, &self.facts, &self.intervals]
+            .iter()
+            .map(|tuples| tuples.len())
+            .sum()
     }
 
     /// Rows in it: calls, customers, links, facts.
@@ -174,6 +194,9 @@ impl Chunk {
         to.maybe(call.rating, |to, rating| to.time(rating.at));
         to.maybe(call.notes, Tuples::text);
         to.maybe(call.cancel_reason, Tuples::text);
+        to.int4(whole(u64::from(call.service_level_seconds)));
+        to.maybe(call.estimate.0, |to, seconds| to.int4(whole(seconds)));
+        to.maybe(call.estimate.1, |to, seconds| to.int4(whole(seconds)));
     }
 
     /// Appends a customer.
@@ -211,6 +234,19 @@ impl Chunk {
         to.time(link.inserted_at);
     }
 
+    /// Appends an interval of an agent's time.
+    pub fn interval(&mut self, interval: &IntervalRow) {
+        let (tenant, to) = (self.tenant, &mut self.intervals);
+        to.row(super::INTERVAL_FIELDS);
+        to.uuid(tenant);
+        to.uuid(interval.user_id.0);
+        to.text(interval.status);
+        to.maybe(interval.reason, Tuples::text);
+        to.int2(i16::from(interval.capacity));
+        to.time(interval.from);
+        to.time(interval.until);
+    }
+
     /// Appends a fact, after those before it.
     pub fn fact(&mut self, fact: &FactRow<'_>) {
         let to = &mut self.facts;
@@ -223,6 +259,10 @@ impl Chunk {
         to.maybe(fact.user_id, |to, id| to.uuid(id.0));
         to.maybe(fact.data, Tuples::jsonb);
     }
+}
+
+fn whole(seconds: u64) -> i32 {
+    i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
 fn given(text: &str) -> Option<&str> {
