@@ -17,6 +17,7 @@ mod calls;
 mod company;
 mod customers;
 mod departments;
+mod events;
 mod every_route;
 mod health;
 mod idempotency;
