@@ -165,7 +165,7 @@ impl Filled<'_> {
         }
         let password = self.secrets.secret(SECRET_BYTES);
         // One slow hash serves them all.
-        let hash = Passwords::new(self.secrets.clone())?.hash(password.clone()).await?;
+        let hash = Passwords::new(self.secrets.clone(), None)?.hash(password.clone()).await?;
         let made_before = everybody.total_count;
         let new_user = |name: String, email: String, role: Role| users::NewUser {
             id: ids.next(now),
