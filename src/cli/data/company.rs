@@ -109,6 +109,7 @@ impl Filled<'_> {
                 offer_timeout_seconds: department.offer_timeout_seconds,
                 wrap_up_seconds: department.wrap_up_seconds,
                 grace_seconds: department.reconnect_grace_seconds,
+                service_level_seconds: department.service_level_seconds,
             });
         }
         Ok(desks)

@@ -4,6 +4,7 @@
 //! does.
 
 mod company;
+mod statuses;
 
 use anyhow::{Context as _, bail};
 use chrono::{Days, NaiveDate, Timelike as _};
@@ -20,6 +21,7 @@ use crate::store::generated::{self, CallRow, Chunk, CustomerRow, FactRow, LinkRo
 use crate::store::numbers::{self, Counter};
 use crate::store::{ConnectOptions, Store, migrate};
 use company::Filled;
+use statuses::Statuses;
 
 /// Calls of one transaction: large enough that its own cost does not count, small enough that memory stays flat.
 const CHUNK_CALLS: u64 = 50_000;
@@ -188,10 +190,14 @@ async fn write(plan: Plan, options: &ConnectOptions, tenant: TenantId) -> anyhow
             chunk: Chunk::new(tenant),
             tenant,
             calls_max: if plan.facts { CHUNK_CALLS_WITH_FACTS } else { CHUNK_CALLS },
+            statuses: Statuses::default(),
             sender,
             closed: false,
         };
         generate::run(&plan, &ids, &mut filling);
+        for status in std::mem::take(&mut filling.statuses).rest() {
+            filling.chunk.status(&status);
+        }
         filling.send();
     });
     let mut written = [0; 4];
@@ -214,6 +220,7 @@ struct Filling {
     chunk: Chunk,
     tenant: TenantId,
     calls_max: u64,
+    statuses: Statuses,
     sender: mpsc::Sender<Chunk>,
     closed: bool,
 }
@@ -247,7 +254,11 @@ impl Sink for Filling {
         self.chunk.fact(fact);
     }
 
-    fn interval(&mut self, _: &Interval) {}
+    fn interval(&mut self, interval: &Interval) {
+        if let Some(ended) = self.statuses.note(interval) {
+            self.chunk.status(&ended);
+        }
+    }
 
     fn is_closed(&self) -> bool {
         self.closed

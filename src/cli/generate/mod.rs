@@ -63,6 +63,7 @@ pub struct Desk {
     pub offer_timeout_seconds: u32,
     pub wrap_up_seconds: u32,
     pub grace_seconds: u32,
+    pub service_level_seconds: u32,
 }
 
 /// An agent.

@@ -3,7 +3,7 @@
 use super::people::{Customer, describe};
 use super::simulation::{Simulation, What};
 use super::{Sink, fate};
-use crate::domain::call::EndReason;
+use crate::domain::call::{EndReason, WaitEstimate};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, LinkId};
 use crate::store::generated::{CallRow, LinkRow, Rating};
@@ -64,6 +64,9 @@ impl<S: Sink> Simulation<'_, S> {
             rating,
             notes,
             cancel_reason,
+            service_level_seconds: self.plan.desks[desk].service_level_seconds,
+            // Its lines know no handle times to tell a wait by.
+            estimate: WaitEstimate::default(),
         });
         if let (Some(link), Some(since)) = (call.link, call.personal_since) {
             let used = Some((call.joined_at, id));

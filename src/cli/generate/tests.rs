@@ -92,6 +92,7 @@ fn plan(calls: u64, days: u32, seed: u64) -> Plan {
         offer_timeout_seconds: 20,
         wrap_up_seconds: 15,
         grace_seconds: 60,
+        service_level_seconds: 20,
     };
     let desks: Vec<Desk> = (0..4).map(desk).collect();
     let first_day = NaiveDate::from_ymd_opt(2026, 10, 1).unwrap();

@@ -10,7 +10,7 @@ mod tuples;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 
-pub use rows::{CallRow, Chunk, Contact, CustomerRow, FactRow, LinkRow, Rating};
+pub use rows::{CallRow, Chunk, Contact, CustomerRow, FactRow, LinkRow, Rating, StatusRow};
 use tuples::Tuples;
 
 use super::connect::DatabaseRole;
@@ -21,8 +21,9 @@ use crate::domain::ids::TenantId;
 const CALL_COLUMNS: &str = "tenant_id, id, number, department_id, link_id, customer_id, customer_name, customer_email, \
     customer_phone, reason, priority, inserted_at, ranked_at, phase, status, end_reason, user_id, grant_id, assigned_at, \
     accepted_at, started_at, completed_at, wrap_up_ends_at, last_offer, transfer, connected, updated_at, version, rating, \
-    rating_comment, rating_verified, rated_at, notes, cancel_reason";
-const CALL_FIELDS: i16 = 34;
+    rating_comment, rating_verified, rated_at, notes, cancel_reason, service_level_seconds, estimated_wait_seconds, \
+    estimated_wait_p90_seconds";
+const CALL_FIELDS: i16 = 37;
 const CUSTOMER_COLUMNS: &str = "tenant_id, id, name, email, phone, document, inserted_at, updated_at";
 const CUSTOMER_FIELDS: i16 = 8;
 const LINK_COLUMNS: &str = "tenant_id, id, token, department_id, customer_id, customer_name, customer_email, \
@@ -30,6 +31,8 @@ const LINK_COLUMNS: &str = "tenant_id, id, token, department_id, customer_id, cu
 const LINK_FIELDS: i16 = 15;
 const FACT_COLUMNS: &str = "seq, kind, at, call_id, department_id, user_id, data";
 const FACT_FIELDS: i16 = 7;
+const STATUS_COLUMNS: &str = "tenant_id, user_id, status, reason, capacity, started_at, ended_at";
+const STATUS_FIELDS: i16 = 7;
 
 /// Bytes handed to the connection at once: it copies what it is given, so a chunk goes in slices.
 const SLICE_BYTES: usize = 256 * 1024;
@@ -40,11 +43,12 @@ const SESSION: [(&str, &str); 4] =
     [("jit", "off"), ("statement_timeout", "10min"), ("lock_timeout", "10s"), ("synchronous_commit", "off")];
 
 /// Where generated rows are staged, by the table they go to.
-const STAGES: [(&str, &str, &str); 4] = [
+const STAGES: [(&str, &str, &str); 5] = [
     ("generated_calls", CALL_COLUMNS, "calls"),
     ("generated_customers", CUSTOMER_COLUMNS, "customers"),
     ("generated_links", LINK_COLUMNS, "access_links"),
     ("generated_facts", FACT_COLUMNS, "events"),
+    ("generated_statuses", STATUS_COLUMNS, "agent_intervals"),
 ];
 
 /// Whether the company has calls, open or ended.
@@ -84,7 +88,7 @@ impl Loader {
         let mut tx = self.connection.begin().await?;
         let facts = chunk.facts.rows();
         for ((stage, columns, table), tuples) in
-            STAGES.into_iter().zip([chunk.calls, chunk.customers, chunk.links, chunk.facts])
+            STAGES.into_iter().zip([chunk.calls, chunk.customers, chunk.links, chunk.facts, chunk.statuses])
         {
             if tuples.rows() == 0 {
                 continue;

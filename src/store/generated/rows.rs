@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use uuid::Uuid;
 
 use super::tuples::Tuples;
-use crate::domain::call::{EndReason, LastOffer, Phase, status};
+use crate::domain::call::{EndReason, LastOffer, Phase, WaitEstimate, status};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, CustomerId, DepartmentId, GrantId, LinkId, TenantId, UserId};
 use crate::domain::transfer::Transfer;
@@ -39,6 +39,10 @@ pub struct CallRow<'a> {
     pub rating: Option<Rating<'a>>,
     pub notes: Option<&'a str>,
     pub cancel_reason: Option<&'a str>,
+    /// The wait that was in time.
+    pub service_level_seconds: u32,
+    /// What was told at the join.
+    pub estimate: WaitEstimate,
 }
 
 /// What a customer said of a call.
@@ -96,6 +100,17 @@ pub struct FactRow<'a> {
     pub data: Option<&'a str>,
 }
 
+/// A status that an agent had for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusRow {
+    pub user_id: UserId,
+    /// `available` or `paused`.
+    pub status: &'static str,
+    pub reason: Option<&'static str>,
+    pub from: Timestamp,
+    pub until: Timestamp,
+}
+
 /// Rows that are written in one transaction.
 #[derive(Debug, Default)]
 pub struct Chunk {
@@ -104,6 +119,7 @@ pub struct Chunk {
     pub(super) customers: Tuples,
     pub(super) links: Tuples,
     pub(super) facts: Tuples,
+    pub(super) statuses: Tuples,
     /// JSON on its way into a row.
     json: String,
 }
@@ -174,6 +190,9 @@ impl Chunk {
         to.maybe(call.rating, |to, rating| to.time(rating.at));
         to.maybe(call.notes, Tuples::text);
         to.maybe(call.cancel_reason, Tuples::text);
+        to.int4(call.service_level_seconds.cast_signed());
+        to.maybe(call.estimate.p50_seconds, Tuples::seconds);
+        to.maybe(call.estimate.p90_seconds, Tuples::seconds);
     }
 
     /// Appends a customer.
@@ -209,6 +228,19 @@ impl Chunk {
         to.maybe(link.used, |to, (_, call)| to.uuid(call.0));
         to.maybe(link.cancelled_at, Tuples::time);
         to.time(link.inserted_at);
+    }
+
+    /// Appends a status. Generated agents take one call at a time.
+    pub fn status(&mut self, status: &StatusRow) {
+        let (tenant, to) = (self.tenant, &mut self.statuses);
+        to.row(super::STATUS_FIELDS);
+        to.uuid(tenant);
+        to.uuid(status.user_id.0);
+        to.text(status.status);
+        to.maybe(status.reason, Tuples::text);
+        to.int2(1);
+        to.time(status.from);
+        to.time(status.until);
     }
 
     /// Appends a fact, after those before it.
