@@ -4,6 +4,7 @@
 
 pub mod commands;
 mod demo;
+mod export;
 mod token;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, Database, Secret};
 use crate::domain::role::Role;
+use export::ExportCommand;
 use token::TokenCommand;
 
 /// Everything `vez` understands.
@@ -60,6 +62,9 @@ pub enum Command {
     /// API tokens: for programs that act in somebody's name.
     #[command(subcommand, arg_required_else_help = true)]
     Token(TokenCommand),
+    /// Rows as CSV, or as newline-delimited JSON, on the standard output.
+    #[command(subcommand, arg_required_else_help = true)]
+    Export(ExportCommand),
 }
 
 /// `vez serve`.
@@ -230,6 +235,9 @@ mod tests {
             "vez token create --tenant acme --user a@b.example --name CRM --role supervisor --days 90",
             "vez token list --tenant acme",
             "vez token revoke --tenant acme --id 0197348c-0000-7000-8000-000000000000",
+            "vez export calls --tenant acme --from 2026-02-01 --to 2026-02-18T12:00:00Z --status missed --department Suporte",
+            "vez export customers --tenant acme --format ndjson",
+            "vez export links --tenant acme --status used --department Suporte --format csv",
             "vez user create --tenant acme --email a@b.example --name Ana --role manager --password-file secret.txt",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
