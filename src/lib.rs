@@ -24,6 +24,8 @@ pub mod store;
 
 pub mod files;
 
+pub mod reports;
+
 pub mod actors;
 
 pub mod ws;

@@ -10,6 +10,7 @@
 //! | `idempotency` | answers given again |
 //! | `openapi` | the description of the API |
 //! | `envelope`, `error` | the shapes of good and bad answers |
+//! | `foreign_errors` | bad answers in other products' shapes |
 //! | `public_url` | how this server is called from outside |
 //! | `lookups` | small memories of links and of calls' tenants |
 //! | `receiving`, `sending` | files in and out |
@@ -33,6 +34,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub mod caller;
 pub mod envelope;
 pub mod error;
+pub mod foreign_errors;
 pub mod idempotency;
 pub mod input;
 pub mod logins;
@@ -86,6 +88,7 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::call_notes::routes())
         .merge(routes::call_tags::routes())
         .merge(routes::calls::routes())
+        .merge(routes::calls_history::routes())
         .merge(routes::company::routes())
         .merge(routes::customers::routes())
         .merge(routes::department_users::routes())
@@ -157,6 +160,7 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
             AUTHORIZATION,
             CONTENT_TYPE,
             HeaderName::from_static("x-tenant"),
+            caller::TOKEN.clone(),
             HeaderName::from_static("idempotency-key"),
             RANGE,
             IF_RANGE,
