@@ -32,6 +32,7 @@ use crate::http::state::{AppState, Readiness, StateParts};
 use crate::live::hub::Hub;
 use crate::live::outbox::Close;
 use crate::mail::{Sender, Transport};
+use crate::reports::Reports;
 use crate::store::record::RecordWriter;
 use crate::store::{Store, webhooks};
 use crate::ws::{WsParts, WsState};
@@ -83,6 +84,7 @@ pub struct App {
 struct Running {
     addr: SocketAddr,
     store: Store,
+    reports: Reports,
     queues: Queues,
     system: System,
     hub: Hub,
@@ -170,8 +172,10 @@ impl App {
         let webhooks =
             Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone()).map_err(anyhow::Error::msg)?;
         let readiness = Readiness::default();
+        let reports = Reports::connect(database.options());
         let parts = StateParts {
             store: store.clone(),
+            reports: reports.clone(),
             queues: queues.clone(),
             hub: hub.clone(),
             tokens: tokens.clone(),
@@ -233,6 +237,7 @@ impl App {
         Ok(Running {
             addr,
             store,
+            reports,
             queues,
             system,
             hub,
@@ -305,6 +310,7 @@ impl App {
         if tokio::time::timeout(SOCKETS_WITHIN, running.serving).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }
+        running.reports.close().await;
         running.system.stop(WRITES_WITHIN).await;
         // They were told to stop with the sockets; what is cut off here is sent again at the next start.
         if tokio::time::timeout(DELIVERIES_WITHIN, running.deliveries).await.is_err() {

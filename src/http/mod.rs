@@ -88,6 +88,7 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::call_notes::routes())
         .merge(routes::call_tags::routes())
         .merge(routes::calls::routes())
+        .merge(routes::calls_export::routes())
         .merge(routes::calls_history::routes())
         .merge(routes::company::routes())
         .merge(routes::customers::routes())

@@ -20,12 +20,15 @@ use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
 use crate::files::Files;
 use crate::live::hub::Hub;
+use crate::reports::Reports;
 use crate::store::Store;
 
 /// The parts a route may take. Cheap to clone.
 #[derive(Clone, FromRef)]
 pub struct AppState {
     pub store: Store,
+    /// Questions that may take long.
+    pub reports: Reports,
     pub queues: Queues,
     /// Sockets that end with a login or a membership.
     pub hub: Hub,
@@ -67,6 +70,7 @@ pub struct AppState {
 /// What `app` made before: the parts that others have, too.
 pub struct StateParts {
     pub store: Store,
+    pub reports: Reports,
     pub queues: Queues,
     pub hub: Hub,
     pub tokens: Tokens,
@@ -86,6 +90,7 @@ impl AppState {
     pub fn new(config: &Config, parts: StateParts) -> Result<Self, String> {
         let StateParts {
             store,
+            reports,
             queues,
             hub,
             tokens,
@@ -111,6 +116,7 @@ impl AppState {
         let api_tokens = ApiTokens::new(store.clone(), clock.clone());
         Ok(Self {
             store,
+            reports,
             queues,
             hub,
             callers: Callers::new(tokens.clone(), revocations.clone(), Some(api_tokens)),

@@ -11,11 +11,12 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::Reports;
 use crate::domain::call::EndReason;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, TenantId};
 use crate::domain::words::words;
-use crate::store::{Result, Store, StoreError};
+use crate::store::{Result, StoreError};
 
 words! {
     /// Which calls: those that were answered, the others that are over, or both.
@@ -177,13 +178,13 @@ fn ender(reason: EndReason, known: bool, by_staff: bool) -> Ender {
 
 /// Page `page` (from 1) of `limit` calls, newest first.
 pub async fn page(
-    store: &Store,
+    reports: &Reports,
     tenant: TenantId,
     filter: &HistoryFilter,
     page: u32,
     limit: u32,
 ) -> Result<HistoryPage> {
-    let mut tx = store.tenant_tx(tenant).await?;
+    let mut tx = reports.read(tenant).await?;
     let offset = i64::from(page.max(1) - 1) * i64::from(limit);
     let rows = rows(&mut tx, tenant, filter, i64::from(limit), offset).await?;
     let here = i64::try_from(rows.len()).unwrap_or(i64::MAX);

@@ -371,7 +371,7 @@ async fn calls_history(
         phone: query.number,
         document: query.external_id,
     };
-    let found = call_history::page(&state.store, staff.tenant, &filter, query.page, query.limit).await?;
+    let found = call_history::page(&state.reports, staff.tenant, &filter, query.page, query.limit).await?;
     Ok(Json(CallsHistory {
         pagination: Pagination::new(&found, &Addresses::new(&base, &pairs), query.page, query.limit),
         meta: EvoluxMeta { status: StatusCode::OK.as_u16(), message: "OK".to_owned() },

@@ -15,6 +15,7 @@ pub mod call_notes;
 pub mod call_status;
 pub mod call_tags;
 pub mod calls;
+pub mod calls_export;
 pub mod calls_history;
 pub mod company;
 pub mod customers;
