@@ -42,7 +42,7 @@ pub struct EvoluxMeta {
 }
 
 /// Evolux's body of an error.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize)]
 pub struct EvoluxRefusal {
     pub meta: EvoluxMeta,
 }
@@ -70,22 +70,19 @@ impl IntoResponse for EvoluxError {
 pub const BURKI_UNAUTHORIZED: &str = "Authentication required. Provide a valid API key or login session.";
 
 /// One parameter that FastAPI cannot take.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize)]
 pub struct FastApiFault {
     /// Where it stands: `["query", "format"]`.
-    #[schema(value_type = Vec<String>, example = json!(["query", "format"]))]
     pub loc: [&'static str; 2],
     /// A sentence for people.
-    #[schema(value_type = String, example = "String should match pattern '^(csv|json)$'")]
     pub msg: &'static str,
     /// A word for programs.
     #[serde(rename = "type")]
-    #[schema(value_type = String, example = "string_pattern_mismatch")]
     pub kind: &'static str,
 }
 
 /// FastAPI's body of an error; of wrong parameters it has a list of [`FastApiFault`] instead of a sentence.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize)]
 pub struct FastApiRefusal<T> {
     pub detail: T,
 }

@@ -96,7 +96,6 @@ fn or_fault<T>(
 
 /// A call of the JSON file; for the description of the API.
 #[derive(Debug, Serialize, ToSchema)]
-#[expect(dead_code, reason = "rows are written as they are read")]
 pub struct ExportedCall {
     /// The call's number.
     #[schema(example = 101)]
