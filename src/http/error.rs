@@ -54,6 +54,8 @@ impl FieldErrors {
 pub enum ApiError {
     /// 400: not JSON, or a wrong query or path parameter.
     BadRequest(Text),
+    /// 400: query parameters that are wrong together; the fault stands at one of them.
+    BadParameters(FieldErrors),
     /// 401: no token, or one that is not believed.
     Unauthorized(Text),
     /// 403: the role does not reach.
@@ -127,6 +129,7 @@ impl ApiError {
             ApiError::MethodNotAllowed => "Method not allowed".into(),
             ApiError::Timeout => "The request body took too long".into(),
             ApiError::TooLarge => "The request body is too large".into(),
+            ApiError::BadParameters(_) => "The parameters are invalid".into(),
             ApiError::Invalid(_) | ApiError::InvalidItems { .. } => "The request body is invalid".into(),
             ApiError::TooManyRequests { .. } => "Too many requests".into(),
             ApiError::Unavailable { .. } => UNAVAILABLE_DETAIL.into(),
@@ -137,7 +140,7 @@ impl ApiError {
     /// The status.
     pub fn status(&self) -> StatusCode {
         match self {
-            ApiError::BadRequest(_) => StatusCode::BAD_REQUEST,
+            ApiError::BadRequest(_) | ApiError::BadParameters(_) => StatusCode::BAD_REQUEST,
             ApiError::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             ApiError::Forbidden | ApiError::PlanLimit(_) => StatusCode::FORBIDDEN,
             ApiError::NotFound(_) => StatusCode::NOT_FOUND,
@@ -258,7 +261,7 @@ impl IntoResponse for ApiError {
             ApiError::Answered { body, .. } => {
                 (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
             }
-            ApiError::Invalid(errors) => (status, Json(Errors { errors })).into_response(),
+            ApiError::BadParameters(errors) | ApiError::Invalid(errors) => (status, Json(Errors { errors })).into_response(),
             ApiError::InvalidItems { field, items } => {
                 let items = items.into_iter().map(|(index, errors)| ItemErrors { index, errors }).collect::<Vec<_>>();
                 (status, Json(Errors { errors: BTreeMap::from([(field, items)]) })).into_response()

@@ -13,7 +13,7 @@
 //! | `foreign_errors` | bad answers in other products' shapes |
 //! | `public_url` | how this server is called from outside |
 //! | `lookups` | small memories of links and of calls' tenants |
-//! | `receiving`, `sending` | files in and out |
+//! | `receiving`, `sending`, `exporting` | files in and out, reports |
 //! | `rate_limit`, `request_log`, `security_headers` | what surrounds every route |
 //! | `pages` | the few pages this server shows itself |
 //! | `routes/*` | one resource each |
@@ -34,6 +34,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub mod caller;
 pub mod envelope;
 pub mod error;
+pub mod exporting;
 pub mod foreign_errors;
 pub mod idempotency;
 pub mod input;
@@ -94,6 +95,7 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::customers::routes())
         .merge(routes::department_users::routes())
         .merge(routes::departments::routes())
+        .merge(routes::exports::routes())
         .merge(routes::me::routes())
         .merge(routes::notifications::routes())
         .merge(routes::providers::routes())

@@ -1,6 +1,9 @@
 //! Owns the cells of a table: which value of the row is shown in which column, and what kind of value it is. How kinds are
 //! written is each format's own.
 
+/// The columns of a table, in order.
+pub type Table = &'static [Column];
+
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {

@@ -37,7 +37,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::TenantId;
+use crate::domain::words::words;
 use crate::store::{ConnectOptions, StoreError, Transaction};
+pub use columns::Table;
 use cursor::Cursor;
 use places::{Place, Places};
 use row::Row;
@@ -108,6 +110,26 @@ pub trait Encoder: Send + 'static {
     fn close(&mut self);
     /// Gives everything written since the last time.
     fn take(&mut self) -> Vec<u8>;
+}
+
+words! {
+    /// How a table is written.
+    #[derive(Default)]
+    Format {
+        #[default]
+        Csv = "csv",
+        Ndjson = "ndjson",
+    }
+}
+
+impl Format {
+    /// What writes this table so.
+    pub fn encoder(self, table: Table) -> Box<dyn Encoder> {
+        match self {
+            Format::Csv => Box::new(csv::Csv::new(table)),
+            Format::Ndjson => Box::new(ndjson::Ndjson::new(table)),
+        }
+    }
 }
 
 /// The reports of one database. Cheap to clone.

@@ -1,5 +1,6 @@
 //! Owns days of a company's own calendar: where they begin and end.
 
+use super::{is_storable, time_of};
 use crate::domain::clock::Timestamp;
 
 /// One end of a range of dates.
@@ -12,6 +13,14 @@ pub enum DayOrTime {
 }
 
 impl DayOrTime {
+    /// A day as `2026-02-01`, or a time in ISO 8601. In a query the `+` of an offset arrives as a blank when the client did not
+    /// escape it.
+    pub fn read(text: &str) -> Option<Self> {
+        let day = text.parse().ok().filter(|day: &chrono::NaiveDate| is_storable(*day));
+        let time = || time_of(text).or_else(|| time_of(&text.replace(' ', "+")));
+        day.map(DayOrTime::Day).or_else(|| time().map(DayOrTime::Time))
+    }
+
     /// The first moment that belongs to it, in `zone`.
     pub fn start(self, zone: chrono_tz::Tz) -> Timestamp {
         match self {

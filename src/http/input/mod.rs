@@ -9,7 +9,7 @@
 //! - `body`: JSON bodies as a whole
 //! - `fields`, `lists`, `formats`: the fields of a body
 //! - `params`: query and path parameters, pages
-//! - `dates`: days of a company's calendar
+//! - `dates`, `ranges`: days of a company's calendar, ranges of them
 //! - `notes`, `describe`: what readers say of themselves
 
 mod body;
@@ -20,6 +20,7 @@ mod formats;
 mod lists;
 mod notes;
 mod params;
+mod ranges;
 
 pub use body::{Body, Input, parse};
 pub use dates::DayOrTime;
@@ -27,6 +28,7 @@ pub use describe::body_schema;
 pub(crate) use describe::described_bodies;
 pub use fields::Fields;
 pub use params::{Ids, PAGE_MAX, Params, Query, QueryInput};
+pub use ranges::{DateRange, Span, day_of};
 
 use super::error::Text;
 use crate::domain::clock::Timestamp;

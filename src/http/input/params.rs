@@ -190,7 +190,7 @@ impl Params {
     /// A moment, or a whole day of the company's own calendar.
     pub fn day_or_time(&mut self, name: &'static str) -> Result<Option<DayOrTime>, ApiError> {
         self.note(name, false, || day("A day of the company's calendar, or a time in ISO 8601."));
-        self.read(name, day_or_time)
+        self.read(name, DayOrTime::read)
     }
 
     /// As `day_or_time`; a time without an offset is what the company's clocks show.
@@ -198,7 +198,7 @@ impl Params {
         self.note(name, false, || {
             day("A day of the company's calendar, or a time in ISO 8601; one without an offset is the company's own time.")
         });
-        self.read(name, |text| day_or_time(text).or_else(|| time_without_offset(text).map(DayOrTime::Local)))
+        self.read(name, |text| DayOrTime::read(text).or_else(|| time_without_offset(text).map(DayOrTime::Local)))
     }
 
     /// As `day_or_time`; a time without an offset is UTC.
@@ -207,17 +207,12 @@ impl Params {
             day("A day of the company's calendar, or a time in ISO 8601; one without an offset is UTC.")
         });
         let utc = |text: &str| time_without_offset(text).map(|time| DayOrTime::Time(time.and_utc().into()));
-        self.read(name, |text| day_or_time(text).or_else(|| utc(text)))
+        self.read(name, |text| DayOrTime::read(text).or_else(|| utc(text)))
     }
 }
 
 fn day(description: &str) -> ObjectBuilder {
     plain(Type::String).description(Some(description))
-}
-
-fn day_or_time(text: &str) -> Option<DayOrTime> {
-    let day = text.parse().ok().filter(|day: &chrono::NaiveDate| is_storable(*day));
-    day.map(DayOrTime::Day).or_else(|| time_of_query(text).map(DayOrTime::Time))
 }
 
 /// A time without an offset.

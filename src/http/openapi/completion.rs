@@ -64,8 +64,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let is_staff = operation["security"].as_array().is_some_and(|all| all.iter().any(|one| one.get("staff").is_some()));
     let is_limited =
         path.starts_with("/api/auth/") || path.starts_with("/api/v1/call/") || path.starts_with("/api/v1/users/me");
-    let writes = method != "get";
     let prefix = foreign::prefix_of(path);
+    let is_streamed = path.starts_with("/api/v1/export/") || prefix == foreign::BURKI;
+    let writes = method != "get";
     let wanted = [
         ("400", "BadRequest", has_body || has_parameters || writes),
         ("401", "Unauthorized", operation.get("security").is_some() || path.starts_with("/api/auth/")),
@@ -75,7 +76,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         ("413", "PayloadTooLarge", has_body),
         ("416", "RangeNotSatisfiable", operation["responses"].get("206").is_some()),
         ("422", "Unprocessable", writes || prefix == foreign::BURKI),
-        ("429", "TooManyRequests", is_limited || takes_file || prefix == foreign::BURKI),
+        ("429", "TooManyRequests", is_limited || is_streamed || takes_file),
         ("500", "InternalError", true),
         ("503", "Unavailable", true),
     ];

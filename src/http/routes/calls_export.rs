@@ -1,10 +1,9 @@
 //! Owns Burki's export of calls on the wire: its parameters, its faults in FastAPI's shape, the file's headers. The bytes are
 //! `reports::calls_export`'s.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderValue;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::CONTENT_DISPOSITION;
 use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,11 +15,12 @@ use crate::domain::ids::TenantId;
 use crate::domain::words::words;
 use crate::http::caller::Supervisor;
 use crate::http::error::ApiError;
+use crate::http::exporting::{content_type, download};
 use crate::http::foreign_errors::{BurkiError, FastApiFault};
 use crate::http::input::{DayOrTime, NAME_CHARS_MAX, Params, Query, QueryInput};
 use crate::http::state::AppState;
 use crate::reports::calls_export::{Calls, JsonArray, QuotedCsv};
-use crate::reports::{Encoder, RETRY_AFTER_SECONDS, ReportError};
+use crate::reports::{self, Encoder};
 
 /// `/api/v1/calls/export`.
 pub fn routes() -> OpenApiRouter<AppState> {
@@ -159,27 +159,13 @@ async fn export_calls(
 }
 
 async fn file(state: &AppState, tenant: TenantId, calls: &Calls, format: Format) -> Result<Response, ApiError> {
-    let (kind, disposition, encoder): (_, _, Box<dyn Encoder>) = match format {
-        Format::Csv => {
-            ("text/csv; charset=utf-8", "attachment; filename=calls_export.csv", Box::new(QuotedCsv::default()))
-        }
-        Format::Json => {
-            ("application/json", "attachment; filename=calls_export.json", Box::new(JsonArray::default()))
-        }
+    let (kind, name, encoder): (_, _, Box<dyn Encoder>) = match format {
+        Format::Csv => (content_type(reports::Format::Csv), "calls_export.csv", Box::new(QuotedCsv::default())),
+        Format::Json => ("application/json", "calls_export.json", Box::new(JsonArray::default())),
     };
-    let bytes = state.reports.stream(tenant, calls, encoder).await.map_err(refused)?;
-    let mut response = Response::new(Body::from_stream(bytes));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let mut response = download(state.reports.stream(tenant, calls, encoder).await?, kind, name)?;
+    // Burki's server sends the name without quotes.
+    let disposition = HeaderValue::from_str(&format!("attachment; filename={name}")).map_err(ApiError::internal)?;
+    response.headers_mut().insert(CONTENT_DISPOSITION, disposition);
     Ok(response)
-}
-
-fn refused(error: ReportError) -> ApiError {
-    match error {
-        ReportError::Store(error) => error.into(),
-        ReportError::CompanyBusy => ApiError::TooManyRequests { retry_after_seconds: RETRY_AFTER_SECONDS },
-        busy => ApiError::Unavailable { retry_after_seconds: RETRY_AFTER_SECONDS, cause: busy.to_string() },
-    }
 }

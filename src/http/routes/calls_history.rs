@@ -22,7 +22,7 @@ use crate::domain::role::Role;
 use crate::http::caller::{Staff, TokenHeader};
 use crate::http::error::ApiError;
 use crate::http::foreign_errors::{EvoluxError, EvoluxMeta};
-use crate::http::input::{DayOrTime, NAME_CHARS_MAX, PAGE_MAX, PHONE_CHARS_MAX, Params, Query, QueryInput};
+use crate::http::input::{DayOrTime, NAME_CHARS_MAX, PAGE_MAX, PHONE_CHARS_MAX, Params, Query, QueryInput, day_of};
 use crate::http::public_url::BaseUrl;
 use crate::http::sending::OUTSIDE_DETAIL;
 use crate::http::state::AppState;
@@ -356,7 +356,7 @@ async fn calls_history(
     let (base, Query(query)) = (base?, query?);
     let extract::Query(pairs) = pairs.unwrap_or_default();
     let zone = zone_of(&state.store, staff.tenant).await?;
-    let today = DayOrTime::Day(state.clock.now().to_utc().with_timezone(&zone).date_naive());
+    let today = DayOrTime::Day(day_of(state.clock.now(), zone));
     let from = query.start_date.unwrap_or(today).start(zone);
     let to = query.end_date.unwrap_or(today).end(zone);
     if from >= to {

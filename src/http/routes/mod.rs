@@ -21,6 +21,7 @@ pub mod company;
 pub mod customers;
 pub mod department_users;
 pub mod departments;
+pub mod exports;
 pub mod health;
 pub mod me;
 pub mod notifications;
