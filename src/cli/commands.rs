@@ -9,10 +9,10 @@ use anyhow::{Context as _, bail};
 
 use super::{
     Cli, Command, Demo, Migrate, Serve, TenantCommand, TenantCreate, TenantPlan, TenantShow, UserCommand, UserCreate,
-    demo, token,
+    demo, report, token,
 };
 use crate::app::{App, Parts};
-use crate::auth::{Passwords, passwords};
+use crate::auth::{Passwords, hash_worker, passwords};
 use crate::config;
 use crate::domain::clock::Clock;
 use crate::domain::ids::{DepartmentId, IdSource, TenantId, UserId};
@@ -36,6 +36,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tenant(TenantCommand::Show(show)) => show_tenant(show).await,
         Command::User(UserCommand::Create(user)) => create_user(user).await,
         Command::Token(command) => token::run(command).await,
+        Command::Report(command) => report::run(command).await,
+        Command::HashPasswords => Ok(hash_worker::serve()?),
     }
 }
 
@@ -197,7 +199,7 @@ fn plan_of(word: &str) -> anyhow::Result<Plan> {
     Plan::parse(word).context("a plan is free, basic, advanced, professional or enterprise")
 }
 
-async fn company(store: &Store, slug: &str) -> anyhow::Result<tenants::Tenant> {
+pub(super) async fn company(store: &Store, slug: &str) -> anyhow::Result<tenants::Tenant> {
     tenants::by_slug(store, slug)
         .await?
         .with_context(|| format!("there is no company {slug:?}; make it by `vez tenant create`"))
@@ -226,7 +228,7 @@ async fn create_user(command: UserCreate) -> anyhow::Result<()> {
         let tenant = company(store, &command.tenant).await?.id;
         let serves = named_departments(store, tenant, &command.departments).await?;
         let password = given.unwrap_or_else(|| ids.secret(PASSWORD_BYTES));
-        let hash = Passwords::new(ids.clone())?.hash(password.clone()).await?;
+        let hash = Passwords::new(ids.clone(), None)?.hash(password.clone()).await?;
         let id: UserId = ids.next(now);
         let new = users::NewUser {
             id,

@@ -4,6 +4,7 @@
 
 pub mod commands;
 mod demo;
+mod report;
 mod token;
 
 use std::path::PathBuf;
@@ -11,8 +12,10 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::auth::hash_worker;
 use crate::config::{Config, Database, Secret};
 use crate::domain::role::Role;
+use report::ReportCommand;
 use token::TokenCommand;
 
 /// Everything `vez` understands.
@@ -60,6 +63,12 @@ pub enum Command {
     /// API tokens: for programs that act in somebody's name.
     #[command(subcommand, arg_required_else_help = true)]
     Token(TokenCommand),
+    /// Figures on the terminal.
+    #[command(subcommand, arg_required_else_help = true)]
+    Report(ReportCommand),
+    /// What the server starts to hash passwords; of no use by hand.
+    #[command(name = hash_worker::COMMAND, hide = true)]
+    HashPasswords,
 }
 
 /// `vez serve`.

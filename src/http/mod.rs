@@ -102,6 +102,7 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::recordings::routes())
         .merge(routes::second_factor::routes())
         .merge(routes::sectors::routes())
+        .merge(routes::analytics::routes())
         .merge(routes::tags::routes())
         .merge(routes::transcripts::routes())
         .merge(routes::uploads::routes())

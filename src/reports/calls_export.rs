@@ -204,7 +204,7 @@ impl Encoder for JsonArray {
     }
 
     fn close(&mut self) {
-        self.written.extend_from_slice(if self.any { b"\n]\n" } else { b"]\n" });
+        self.written.extend_from_slice(if self.any { b"\n]" } else { b"]" });
     }
 
     fn take(&mut self) -> Vec<u8> {

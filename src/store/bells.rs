@@ -12,6 +12,8 @@ use super::webhooks::Outbox;
 pub struct Bells {
     /// Webhooks are to be called.
     pub webhooks: Outbox,
+    /// A company moved to another time zone.
+    pub time_zones: Bell,
     /// Mail is waiting to leave.
     pub mails: Bell,
     /// Reminders were planned or moved, or a call of an appointment was completed.

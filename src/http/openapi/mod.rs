@@ -46,6 +46,7 @@ pub const PATH: &str = "/api/openapi.json";
         (name = "Tags", description = "Labels of calls, in a tree."),
         (name = "Notifications", description = "What a member of staff was told."),
         (name = "Webhooks", description = "Events sent to your servers."),
+        (name = "Analytics", description = "Figures of whole days: service level, waits, agents' times."),
         (name = "Company", description = "The company itself, its plan, and the trail of what its staff did."),
         (name = "Public", description = "What a customer's page calls: no login, 30 requests a minute and address."),
     )

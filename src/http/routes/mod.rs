@@ -1,6 +1,7 @@
 //! Owns nothing but the list of resources; each file has its own `routes()`.
 
 pub mod access_links;
+pub mod analytics;
 pub mod api_tokens;
 mod appointment_input;
 pub mod appointment_page;
