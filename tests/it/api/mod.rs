@@ -15,6 +15,7 @@ mod call_tags;
 mod calls;
 mod calls_export;
 mod calls_history;
+mod calls_history_fields;
 mod company;
 mod customers;
 mod departments;
