@@ -41,7 +41,7 @@ pub struct HistoryFilter {
     pub departments: Vec<i64>,
     /// The digits of the customer's telephone.
     pub phone: Option<String>,
-    /// The customer's document, however it is punctuated.
+    /// The digits and letters, in upper case, of the customer's document.
     pub document: Option<String>,
 }
 
@@ -268,17 +268,11 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &History
         query.push(" AND number = ANY (").push_bind(filter.departments.clone()).push(")))");
     }
     if let Some(phone) = &filter.phone {
-        query.push(" AND regexp_replace(c.customer_phone, '\\D', '', 'g') = ").push_bind(phone.clone());
+        query.push(" AND c.lookup_phone = ").push_bind(phone.clone());
     }
     if let Some(document) = &filter.document {
-        // By its digits, which are indexed; then by its letters, too, which some documents have.
-        query.push(
-            " AND c.customer_id = ANY (ARRAY(SELECT COALESCE(k.merged_into, k.id) FROM customers k \
-             WHERE k.document IS NOT NULL AND k.tenant_id = ",
-        );
-        query.push_bind(tenant.0);
-        query.push(" AND regexp_replace(k.document, '\\D', '', 'g') = regexp_replace(").push_bind(document.clone());
-        query.push(", '\\D', '', 'g') AND upper(regexp_replace(k.document, '\\W|_', '', 'g')) = upper(regexp_replace(");
-        query.push_bind(document.clone()).push(", '\\W|_', '', 'g'))))");
+        // Of somebody who was merged, the calls are his survivor's.
+        query.push(" AND c.customer_id = ANY (ARRAY(SELECT COALESCE(merged_into, id) FROM customers WHERE tenant_id = ");
+        query.push_bind(tenant.0).push(" AND lookup_document = ").push_bind(document.clone()).push("))");
     }
 }

@@ -55,7 +55,7 @@ pub struct HistoryQuery {
     page: u32,
     start_date: Option<DayOrTime>,
     end_date: Option<DayOrTime>,
-    external_id: Option<String>,
+    document: Option<String>,
     agents: Vec<i64>,
     number: Option<String>,
     campaigns: Vec<i64>,
@@ -81,7 +81,7 @@ impl QueryInput for HistoryQuery {
             page: page?.and_then(|page| u32::try_from(page).ok()).unwrap_or(1),
             start_date: start_date?,
             end_date: end_date?,
-            external_id: external_id?,
+            document: external_id?.map(|document| letters_and_digits(&document)),
             agents: agents?,
             number,
             campaigns: campaigns?,
@@ -92,6 +92,11 @@ impl QueryInput for HistoryQuery {
 
 fn digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// What documents are compared by.
+fn letters_and_digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase()).collect()
 }
 
 /// Evolux's page of calls.
@@ -369,7 +374,7 @@ async fn calls_history(
         agents: query.agents,
         departments: query.campaigns,
         phone: query.number,
-        document: query.external_id,
+        document: query.document,
     };
     let found = call_history::page(&state.reports, staff.tenant, &filter, query.page, query.limit).await?;
     Ok(Json(CallsHistory {
