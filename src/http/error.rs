@@ -261,7 +261,9 @@ impl IntoResponse for ApiError {
             ApiError::Answered { body, .. } => {
                 (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
             }
-            ApiError::BadParameters(errors) | ApiError::Invalid(errors) => (status, Json(Errors { errors })).into_response(),
+            ApiError::BadParameters(errors) | ApiError::Invalid(errors) => {
+                (status, Json(Errors { errors })).into_response()
+            }
             ApiError::InvalidItems { field, items } => {
                 let items = items.into_iter().map(|(index, errors)| ItemErrors { index, errors }).collect::<Vec<_>>();
                 (status, Json(Errors { errors: BTreeMap::from([(field, items)]) })).into_response()

@@ -15,6 +15,7 @@
 //! | `record` | the group commit of the record |
 //! | `restore` | what queues and tenants are rebuilt from |
 //! | `events` | the tenant's numbered feed of facts |
+//! | `generated` | histories that `vez data generate` makes up |
 //! | `numbers` | committed blocks of numbers |
 //! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
@@ -40,6 +41,7 @@ pub mod departments;
 pub mod embedded;
 mod error;
 pub mod events;
+pub mod generated;
 pub mod idempotency;
 mod identifiers;
 pub mod links;

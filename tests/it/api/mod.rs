@@ -1,6 +1,7 @@
 //! The REST API, one file for each resource, named as in its URLs; then what holds for all of them.
 
 mod access_links;
+mod analytics;
 mod api_tokens;
 mod appointment_page;
 mod appointments;
@@ -20,6 +21,10 @@ mod company;
 mod customers;
 mod departments;
 mod every_route;
+pub mod exported;
+mod exports;
+mod exports_csv;
+mod exports_stream;
 mod health;
 mod idempotency;
 mod links_in_bulk;
