@@ -18,6 +18,7 @@ pub mod latency;
 pub mod ledger;
 pub mod logins;
 pub mod open_files;
+pub mod pairs;
 pub mod report;
 pub mod run;
 pub mod target;

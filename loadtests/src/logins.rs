@@ -10,10 +10,9 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::backlog::COMPARED;
 use crate::client::http::{Rest, RestError};
 use crate::open_files;
-use crate::report::Report;
+use crate::pairs::{self, Pairs};
 use crate::run::{Load, run};
 use crate::target::Target;
 
@@ -22,64 +21,77 @@ const BREATH: Duration = Duration::from_millis(100);
 /// Longest wait that a server may ask for: the flood must go on during the run.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// The two runs.
+/// The runs.
 #[derive(Debug, Serialize)]
 pub struct LoginsReport {
-    /// Wrong logins under way at any moment of the second run.
+    /// Wrong logins under way at any moment of every second run.
     pub logins_at_once: usize,
     /// How they were answered: by status, or why not.
     pub answers: BTreeMap<String, u64>,
-    pub without: Report,
-    pub with: Report,
+    #[serde(flatten)]
+    pub runs: Pairs,
     pub p99_without_ms: f64,
     pub p99_with_ms: f64,
-    /// With over without: near 1 when the flood does not matter.
     pub ratio: f64,
     pub ratio_max: f64,
 }
 
 impl LoginsReport {
-    /// Whether no invariant failed in either run, the flood was answered, and the ratio stayed below its bound.
+    /// Whether no invariant failed in any run, the floods were answered, and the ratio stayed below its bound.
     #[must_use]
     pub fn holds(&self) -> bool {
         let refused = self.answers.get("401").copied().unwrap_or_default();
-        self.without.invariants.holds() && self.with.invariants.holds() && refused > 0 && self.ratio <= self.ratio_max
+        self.runs.hold() && refused > 0 && self.ratio <= self.ratio_max
     }
 }
 
 impl std::fmt::Display for LoginsReport {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(out, "== nobody logs in ==\n{}", self.without)?;
-        writeln!(out, "== {} wrong logins at once ==\n{}", self.logins_at_once, self.with)?;
+        for (without, with) in self.runs.without.iter().zip(&self.runs.with) {
+            writeln!(out, "== nobody logs in ==\n{without}")?;
+            writeln!(out, "== {} wrong logins at once ==\n{with}", self.logins_at_once)?;
+        }
         for (answer, count) in &self.answers {
             writeln!(out, "  {count} x {answer}")?;
         }
         writeln!(
             out,
-            "join to offer p99: {:.2} ms without, {:.2} ms with {} wrong logins at once (ratio {:.2}, at most {:.2})",
+            "join to offer p99, medians: {:.2} ms without, {:.2} ms with {} wrong logins at once (ratio {:.2}, at most {:.2})",
             self.p99_without_ms, self.p99_with_ms, self.logins_at_once, self.ratio, self.ratio_max
         )
     }
 }
 
-/// Runs the load twice, the second time during a flood of wrong logins by names that nobody has: a server that does the
-/// same work for those as for anybody is burdened alike, and nobody real is locked out.
+/// Runs the load `rounds` times without and with a flood of wrong logins, in turns. They are by names that nobody has: a
+/// server that does the same work for those as for anybody is burdened alike, and nobody real is locked out.
 ///
 /// # Errors
 /// When a run cannot begin.
-pub async fn compare(target: &Target, load: &Load, at_once: usize, ratio_max: f64) -> anyhow::Result<LoginsReport> {
-    ensure!(at_once > 0, "--at-once must be above 0");
+pub async fn compare(
+    target: &Target,
+    load: &Load,
+    at_once: usize,
+    rounds: usize,
+    ratio_max: f64,
+) -> anyhow::Result<LoginsReport> {
+    ensure!(at_once > 0 && rounds > 0, "--at-once and --rounds must be above 0");
     open_files::allow_sockets(at_once as u64)?;
-    let without = run(target, load).await?;
-    // Not while the agents themselves log in, nor while the tester cleans up.
-    let under_way = watch::Sender::new(false);
-    let flood = Flood::begin(target, at_once, &under_way)?;
-    let outcome = run(target, &Load { under_way: Some(under_way), ..load.clone() }).await;
-    let answers = flood.end().await;
-    let with = outcome.context("the run during the flood could not begin")?;
-    let (p99_without_ms, p99_with_ms) = (without.latency(COMPARED).p99_ms, with.latency(COMPARED).p99_ms);
-    let ratio = if p99_without_ms > 0.0 { p99_with_ms / p99_without_ms } else { 0.0 };
-    Ok(LoginsReport { logins_at_once: at_once, answers, without, with, p99_without_ms, p99_with_ms, ratio, ratio_max })
+    let mut runs = Pairs::default();
+    let mut answers = BTreeMap::new();
+    for _ in 0..rounds {
+        runs.without.push(run(target, load).await?);
+        // Not while the agents themselves log in, nor while the tester cleans up.
+        let under_way = watch::Sender::new(false);
+        let flood = Flood::begin(target, at_once, &under_way)?;
+        let outcome = run(target, &Load { under_way: Some(under_way), ..load.clone() }).await;
+        for (answer, count) in flood.end().await {
+            *answers.entry(answer).or_default() += count;
+        }
+        runs.with.push(outcome.context("the run during the flood could not begin")?);
+    }
+    let (p99_without_ms, p99_with_ms) = runs.p99_ms();
+    let ratio = pairs::ratio((p99_without_ms, p99_with_ms));
+    Ok(LoginsReport { logins_at_once: at_once, answers, runs, p99_without_ms, p99_with_ms, ratio, ratio_max })
 }
 
 /// Wrong logins that go on while the run is under way.

@@ -72,16 +72,19 @@ enum Command {
         #[arg(long, default_value_t = 5_000)]
         customers: usize,
     },
-    /// Run the same load twice, without and during a flood of wrong logins.
+    /// Run the same load without and during a flood of wrong logins, in turns.
     Logins {
         #[command(flatten)]
         target: TargetArgs,
         #[command(flatten)]
         load: LoadArgs,
-        /// How many wrong logins are under way at any moment of the second run.
+        /// How many wrong logins are under way at any moment of every second run.
         #[arg(long, default_value_t = 200)]
         at_once: usize,
-        /// Fail (exit code 1) when join to offer's p99 is so many times that of the first run.
+        /// How often each of the two is run; their medians are compared.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Fail (exit code 1) when join to offer's p99 is more than so many times that without the flood.
         #[arg(long, default_value_t = 1.5)]
         max_ratio: f64,
     },
@@ -250,8 +253,8 @@ async fn execute(cli: &Cli) -> anyhow::Result<bool> {
             tell(&report, json)?;
             Ok(report.holds())
         }
-        Command::Logins { target, load, at_once, max_ratio } => {
-            let report = logins::compare(&target.read().await?, &load.read()?, *at_once, *max_ratio).await?;
+        Command::Logins { target, load, at_once, rounds, max_ratio } => {
+            let report = logins::compare(&target.read().await?, &load.read()?, *at_once, *rounds, *max_ratio).await?;
             tell(&report, json)?;
             Ok(report.holds())
         }

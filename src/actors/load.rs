@@ -86,15 +86,6 @@ pub(super) async fn queue(
 ) -> Result<Option<(Restored, Today)>, StoreError> {
     let Some(mut state) = restore::queue(store, tenant, department, day_start).await? else { return Ok(None) };
     state.handle_seconds.reverse();
-    let count = |n: i64| u32::try_from(n).unwrap_or(0);
-    let ended = &state.ended_today;
-    let today = Today {
-        answered_in_time: count(ended.answered_in_time),
-        answered: count(ended.answered),
-        abandoned: count(ended.abandoned),
-        abandoned_short: count(ended.abandoned_short),
-        wait_seconds_total: u64::try_from(ended.answered_wait_seconds).unwrap_or(0),
-    };
     let restored = Restored {
         settings: state.settings,
         calls: state.calls,
@@ -102,7 +93,7 @@ pub(super) async fn queue(
         joined_floor,
         served_until,
     };
-    Ok(Some((restored, today)))
+    Ok(Some((restored, state.today)))
 }
 
 /// The last and the next midnight of a company's zone around `now`.

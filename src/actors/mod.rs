@@ -27,6 +27,7 @@ pub mod mail;
 mod numbers;
 pub mod persistence;
 mod queue;
+pub mod recounting;
 mod release;
 mod settlement;
 mod staff_topics;

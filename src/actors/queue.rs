@@ -21,7 +21,7 @@ use crate::domain::ids::{CallId, DepartmentId, PickId, TenantId};
 use crate::live::{hub::SubscriberKind, topic::Topic};
 use crate::queue::event::Settled;
 use crate::queue::exchange::{Envelope, ToQueue, ToRoster};
-use crate::queue::view::View;
+use crate::queue::view::{Today, View};
 use crate::queue::{Command, Effect, Queue, Reply};
 
 mod moves;
@@ -118,7 +118,7 @@ pub(super) struct State {
     sequence_out: u64,
     /// Numbers the pushes of `queue:`.
     pub seq: u64,
-    stats: Stats,
+    told: (Stats, Today),
     stats_changed: bool,
     stats_due: Timestamp,
     timer: Timer,
@@ -172,7 +172,7 @@ impl State {
             sequence_in: 0,
             sequence_out: 0,
             seq: 0,
-            stats: Stats::default(),
+            told: Default::default(),
             stats_changed: true,
             stats_due: now,
             shared,

@@ -229,7 +229,7 @@ impl StaffTopics {
             active_calls: self.desks.values().map(|desk| desk.active).sum(),
             online_agents: roster.agents().filter(|agent| agent.is_online()).count() as u32,
             queue_size: self.desks.values().map(|desk| desk.figures.queue_size).sum(),
-            average_wait_time: (today.answered > 0).then(|| today.wait_seconds_total / u64::from(today.answered)),
+            average_wait_time: (today.answered > 0).then(|| today.wait_seconds / today.answered),
             abandonment_rate: today.abandonment_rate(),
             departments: self.desks.values().map(|desk| desk.figures.clone()).collect(),
         }

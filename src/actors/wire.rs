@@ -91,7 +91,7 @@ pub struct Stats {
     pub estimated_wait_time: Option<u64>,
     /// 0 to 1; `None` while nobody counts today.
     pub service_level: Option<f64>,
-    pub abandoned_today: u32,
+    pub abandoned_today: u64,
 }
 
 /// The `queue:` topic's department.

@@ -6,6 +6,7 @@ mod secret;
 mod serving;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -21,7 +22,7 @@ use crate::actors::health::{Health, StorageHealth};
 use crate::actors::mail::Deliverer;
 use crate::actors::persistence::Persistence;
 use crate::actors::webhooks::Webhooks;
-use crate::actors::{Probes, System, housekeeping};
+use crate::actors::{Probes, System, housekeeping, recounting};
 use crate::auth::{Passwords, Revocations, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
@@ -55,6 +56,8 @@ pub struct Parts {
     pub clock: Clock,
     pub ids: IdSource,
     pub probes: Probes,
+    /// The program whose processes hash passwords; without one, threads do.
+    pub hash_program: Option<PathBuf>,
     /// Routes beside ours, behind the same guards; none in production.
     pub routes: Router<AppState>,
 }
@@ -67,6 +70,7 @@ impl Parts {
             clock: Clock::system(),
             ids: IdSource::random(),
             probes: Probes::default(),
+            hash_program: std::env::current_exe().ok(),
             routes: Router::new(),
         }
     }
@@ -104,12 +108,13 @@ struct Running {
 impl App {
     /// Starts everything; returns once it listens and every open call stands in its queue again.
     pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Self> {
-        let Parts { listener, clock, ids, probes, routes } = parts;
+        let Parts { listener, clock, ids, probes, hash_program, routes } = parts;
         // One cryptography for all TLS of this process; whoever installed one before us has ours already.
         let _installed = rustls::crypto::ring::default_provider().install_default();
         let metrics = telemetry::metrics();
         let database = Database::open(&config.database, &clock, &ids).await?;
-        let started = Self::start_on(&database, config, listener, clock, ids, probes, routes, metrics).await;
+        let started =
+            Self::start_on(&database, config, listener, clock, ids, probes, hash_program, routes, metrics).await;
         match started {
             Ok(running) => Ok(Self { addr: running.addr, database, running }),
             Err(error) => {
@@ -126,6 +131,7 @@ impl App {
         clock: Clock,
         ids: IdSource,
         probes: Probes,
+        hash_program: Option<PathBuf>,
         routes: Router<AppState>,
         metrics: metrics_exporter_prometheus::PrometheusHandle,
     ) -> anyhow::Result<Running> {
@@ -165,7 +171,7 @@ impl App {
         );
         let revocations = Revocations::new(clock.clone(), u64::from(config.auth.access_seconds));
         logins::recall(&store, &revocations, clock.now(), u64::from(config.auth.access_seconds)).await?;
-        let passwords = Passwords::new(ids.clone())?;
+        let passwords = Passwords::new(ids.clone(), hash_program.as_deref())?;
         let files = Files::open(&config.files, &config.database.data_dir, store.clone(), clock.clone())?;
         let upkeep = Upkeep::new(files.clone(), store.clone(), clock.clone());
         let seal = Seal::new(&secret);
@@ -225,12 +231,16 @@ impl App {
             database.epoch(),
             stopping.clone(),
         );
-        let kept = housekeeping::Kept { webhook_days: config.webhooks.retention_days };
+        let kept = housekeeping::Kept {
+            webhook_days: config.webhooks.retention_days,
+            event_days: config.feed.event_retention_days,
+        };
         let background = vec![
             tokio::spawn(deliverer.run()),
             tokio::spawn(follower.run()),
             tokio::spawn(async move { limits.sweep_forever().await }),
             tokio::spawn(housekeeping::run(store.clone(), clock.clone(), kept)),
+            tokio::spawn(recounting::run(store.clone(), clock.clone())),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
             tokio::spawn(upkeep.run()),
         ];

@@ -5,6 +5,8 @@
 pub mod api_token;
 pub mod appointment_tokens;
 mod common_passwords;
+pub mod hash_worker;
+mod hashing;
 pub mod lockout;
 pub mod passwords;
 pub mod principal;

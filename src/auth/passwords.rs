@@ -1,43 +1,32 @@
 //! Owns passwords: which may be chosen, and their hashing by argon2id on a bounded pool, with constant work whether or not
 //! an account exists. It keeps no password and looks up no user.
 //!
-//! The pool is threads of its own with the lowest priority the system gives: they compute with the time that nobody else
-//! wants, so a flood of logins slows down logins and not the queues. Each keeps its memory from one hash to the next: 19 MiB
-//! taken from the system and given back each time would disturb every thread of the process.
+//! The pool is threads of its own, each of which keeps its memory from one hash to the next, or hands its hashes to a process
+//! of the lowest priority (`hash_worker`): so a flood of logins slows down logins and not the queues.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
-use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
-use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::oneshot;
 
 use super::common_passwords::is_common;
+use super::hash_worker::{Done, Engine, Task};
+use super::hashing::{Memory, SALT_BYTES};
 use crate::domain::ids::IdSource;
 
-/// OWASP's recommendation for argon2id (Password Storage Cheat Sheet): 19 MiB, two passes, one lane.
-const MEMORY_KIB: u32 = 19_456;
-const PASSES: u32 = 2;
-const LANES: u32 = 1;
-/// Salt size recommended by the PHC string format.
-const SALT_BYTES: usize = 16;
-/// Size of a hash recommended by the PHC string format.
-const HASH_BYTES: usize = 32;
 /// Most hashes computed at once: each takes a core for some 20 ms, and 19 MiB. Half of the cores, at most this many.
 const RUNNING_MAX: usize = 4;
-/// Logins that may wait for their turn. At 40 ms each, with the rests, the last of them waits ten seconds; further ones are
-/// told to come again.
+/// Logins that may wait for their turn. At 20 ms each the last of them waits five seconds; further ones are told to come again.
 const WAITING_MAX: usize = 250;
+/// Tasks one thread gives out before it waits for an answer: enough that a worker never waits for it.
+const GIVEN_MAX: usize = 4;
 /// Longest wait for an answer. On a machine that has no time left the pool gets little of it, and whoever waits longer than
 /// this has given up.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Hashes one thread computes in a row before it begins to rest: the people of an office who log in at nine o'clock.
-const BURST: u32 = 25;
-/// Its rest after each further one while others wait, as long as a hash takes: a flood of logins gets half of a thread's time,
-/// and whoever stands at the end of the line is still answered.
-const REST: Duration = Duration::from_millis(20);
 /// The priority of the pool's threads: the lowest that still gets a turn on a machine without any time left.
 const NICE: i32 = 19;
 
@@ -82,24 +71,26 @@ struct Inner {
     decoy: String,
 }
 
-type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+/// A task and who waits for it.
+struct Job {
+    task: Task,
+    answer: oneshot::Sender<Done>,
+}
 
 impl Passwords {
-    /// Starts the pool; takes one hash's time.
-    pub fn new(ids: IdSource) -> Result<Self, PasswordError> {
+    /// Starts the pool; takes one hash's time. With `program`, the `vez` program itself, hashes are computed in processes of
+    /// their own (see `hash_worker`), else on the pool's threads.
+    pub fn new(ids: IdSource, program: Option<&Path>) -> Result<Self, PasswordError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::with_threads(ids, (cores / 2).clamp(1, RUNNING_MAX))
-    }
-
-    fn with_threads(ids: IdSource, threads: usize) -> Result<Self, PasswordError> {
-        let decoy = Memory::default().hash(&ids, &ids.secret(SALT_BYTES))?;
+        let decoy = Memory::default().hash(&salt(&ids), &ids.secret(SALT_BYTES))?;
         let (jobs, waiting) = sync_channel(WAITING_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..threads {
+        for _ in 0..(cores / 2).clamp(1, RUNNING_MAX) {
             let waiting = Arc::clone(&waiting);
+            let engine = Engine::new(program);
             std::thread::Builder::new()
                 .name("passwords".to_owned())
-                .spawn(move || work(&waiting))
+                .spawn(move || work(&waiting, engine))
                 .map_err(|_| PasswordError::Failed)?;
         }
         Ok(Self(Arc::new(Inner { ids, jobs, decoy })))
@@ -107,8 +98,11 @@ impl Passwords {
 
     /// The PHC string to store for `password`.
     pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
-        let ids = self.0.ids.clone();
-        self.in_turn(move |memory| memory.hash(&ids, &password)).await?
+        let salt = salt(&self.0.ids).to_vec();
+        match self.in_turn(Task::Hash { salt, password }).await? {
+            Done::Hash(hash) => Ok(hash),
+            _ => Err(PasswordError::Failed),
+        }
     }
 
     /// Whether `password` is the one `stored` was made of. With `None` (no such account) the same work is done against
@@ -116,131 +110,74 @@ impl Passwords {
     pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, PasswordError> {
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.0.decoy.clone());
-        self.in_turn(move |memory| Ok(memory.matches(&password, &stored)? && known)).await?
+        match self.in_turn(Task::Match { stored, password }).await? {
+            Done::Match(matches) => Ok(matches && known),
+            _ => Err(PasswordError::Failed),
+        }
     }
 
-    async fn in_turn<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
-    ) -> Result<T, PasswordError> {
+    async fn in_turn(&self, task: Task) -> Result<Done, PasswordError> {
         let (answer, answered) = oneshot::channel();
-        let job = Box::new(move |memory: &mut Memory| {
-            // Whoever has gone meanwhile costs no hash.
-            if !answer.is_closed() {
-                let _ = answer.send(work(memory));
-            }
-        });
-        self.0.jobs.try_send(job).map_err(|_| PasswordError::Overloaded)?;
+        self.0.jobs.try_send(Job { task, answer }).map_err(|_| PasswordError::Overloaded)?;
         let answered = tokio::time::timeout(ANSWER_WITHIN, answered).await.map_err(|_| PasswordError::Overloaded)?;
         answered.map_err(|_| PasswordError::Failed)
     }
 }
 
+fn salt(ids: &IdSource) -> [u8; SALT_BYTES] {
+    let mut salt = [0u8; SALT_BYTES];
+    ids.fill(&mut salt);
+    salt
+}
+
 /// Does what waits, one after the other, until nobody can send any more.
-fn work(waiting: &Mutex<Receiver<Job>>) {
+fn work(waiting: &Mutex<Receiver<Job>>, mut engine: Engine) {
     // Of the calling thread, as Linux counts. Elsewhere it would be the whole process, and there the bound has to do.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::warn!(%error, "the password threads keep their priority");
     }
-    let mut memory = Memory::default();
-    let mut in_a_row = 0;
-    loop {
-        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let queued = next().try_recv();
-        let job = match queued {
-            Ok(job) => {
-                in_a_row += 1;
-                if in_a_row > BURST {
-                    std::thread::sleep(REST);
-                }
-                job
-            }
-            Err(TryRecvError::Disconnected) => return,
-            Err(TryRecvError::Empty) => {
-                in_a_row = 0;
-                match next().recv() {
-                    Ok(job) => job,
-                    Err(_) => return,
-                }
-            }
-        };
-        // Its caller hears `Failed` because the answer was dropped; the thread goes on.
-        if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
-            tracing::error!("hashing a password panicked");
+    let mut callers = VecDeque::new();
+    while let Ok(more) = jobs(waiting, engine.unanswered()) {
+        for Job { task, answer } in more {
+            engine.give(task);
+            callers.push_back(answer);
+        }
+        // What the hash function cannot bear costs one login and no thread.
+        let done = catch_unwind(AssertUnwindSafe(|| engine.answer())).unwrap_or(Done::Failed);
+        if let Some(caller) = callers.pop_front() {
+            let _ = caller.send(done);
         }
     }
 }
 
-/// What one thread computes in. It is overwritten from the start by each hash.
-#[derive(Default)]
-struct Memory(Vec<Block>);
-
-impl Memory {
-    /// The PHC string of `password` with a salt of its own.
-    fn hash(&mut self, ids: &IdSource, password: &str) -> Result<String, PasswordError> {
-        let (algorithm, version) = (Algorithm::Argon2id, Version::V0x13);
-        let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).map_err(|_| PasswordError::Failed)?;
-        let mut salt = [0u8; SALT_BYTES];
-        ids.fill(&mut salt);
-        let salt = Salt::new(&salt).map_err(|_| PasswordError::Failed)?;
-        let hash = self.compute(&Argon2::new(algorithm, version, params.clone()), password, &salt, HASH_BYTES)?;
-        let phc = PasswordHash {
-            algorithm: algorithm.ident(),
-            version: Some(version.into()),
-            params: ParamsString::try_from(&params).map_err(|_| PasswordError::Failed)?,
-            salt: Some(salt),
-            hash: Some(hash),
-        };
-        Ok(phc.to_string())
+/// What to give next to an engine that has so many unanswered: nothing, or more; waits for the first while it has none.
+fn jobs(waiting: &Mutex<Receiver<Job>>, unanswered: usize) -> Result<Vec<Job>, RecvError> {
+    let waiting = match waiting.try_lock() {
+        Ok(waiting) => waiting,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        // Another thread takes what comes, and this one has something to do.
+        Err(TryLockError::WouldBlock) if unanswered > 0 => return Ok(Vec::new()),
+        Err(TryLockError::WouldBlock) => waiting.lock().unwrap_or_else(PoisonError::into_inner),
+    };
+    // Whoever has gone meanwhile costs no hash.
+    let wanted = |job: &Job| !job.answer.is_closed();
+    let mut more: Vec<Job> = waiting.try_iter().filter(wanted).take(GIVEN_MAX.saturating_sub(unanswered)).collect();
+    while more.is_empty() && unanswered == 0 {
+        more.extend(Some(waiting.recv()?).filter(wanted));
     }
-
-    /// Whether `stored` was made of `password`. The parameters are read from it, so older hashes stay valid when ours change.
-    fn matches(&mut self, password: &str, stored: &str) -> Result<bool, PasswordError> {
-        let parsed = PasswordHash::new(stored).map_err(|_| PasswordError::Failed)?;
-        let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).map_err(|_| PasswordError::Failed)?;
-        let version =
-            parsed.version.map_or(Ok(Version::V0x13), Version::try_from).map_err(|_| PasswordError::Failed)?;
-        let params = Params::try_from(&parsed).map_err(|_| PasswordError::Failed)?;
-        let (Some(salt), Some(expected)) = (parsed.salt, parsed.hash) else { return Err(PasswordError::Failed) };
-        let hash = self.compute(&Argon2::new(algorithm, version, params), password, &salt, expected.len())?;
-        // This comparison takes the same time wherever they differ.
-        Ok(hash == expected)
-    }
-
-    fn compute(
-        &mut self,
-        argon2: &Argon2<'_>,
-        password: &str,
-        salt: &Salt,
-        bytes: usize,
-    ) -> Result<Output, PasswordError> {
-        let count = argon2.params().block_count();
-        if self.0.len() < count {
-            self.0.resize(count, Block::new());
-        }
-        let mut hash = [0u8; Output::MAX_LENGTH];
-        let (Some(hash), Some(blocks)) = (hash.get_mut(..bytes), self.0.get_mut(..count)) else {
-            return Err(PasswordError::Failed);
-        };
-        argon2
-            .hash_password_into_with_memory(password.as_bytes(), salt, hash, blocks)
-            .map_err(|_| PasswordError::Failed)?;
-        Output::new(hash).map_err(|_| PasswordError::Failed)
-    }
+    Ok(more)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-    use std::sync::mpsc;
-
     use super::*;
 
     #[tokio::test]
     async fn a_password_matches_its_own_hash_only() {
-        let passwords = Passwords::new(IdSource::seeded(1)).unwrap();
+        let passwords = Passwords::new(IdSource::seeded(1), None).unwrap();
         let stored = passwords.hash("correct horse".to_owned()).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         assert!(passwords.verify("correct horse".to_owned(), Some(stored.clone())).await.unwrap());
@@ -249,8 +186,9 @@ mod tests {
 
     #[tokio::test]
     async fn hashes_are_those_of_everybody_elses_argon2() {
-        use argon2::{PasswordHasher as _, PasswordVerifier as _};
-        let passwords = Passwords::new(IdSource::seeded(1)).unwrap();
+        use argon2::password_hash::phc::PasswordHash;
+        use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+        let passwords = Passwords::new(IdSource::seeded(1), None).unwrap();
         let ours = passwords.hash("correct horse".to_owned()).await.unwrap();
         let parsed = PasswordHash::new(&ours).unwrap();
         assert!(Argon2::default().verify_password(b"correct horse", &parsed).is_ok());
@@ -264,40 +202,57 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_account_is_refused_after_the_same_work() {
-        let passwords = Passwords::new(IdSource::seeded(1)).unwrap();
+        let passwords = Passwords::new(IdSource::seeded(1), None).unwrap();
         assert!(!passwords.verify("anything".to_owned(), None).await.unwrap());
     }
 
     #[tokio::test]
     async fn logins_beyond_the_bound_are_turned_away() {
-        let passwords = Passwords::with_threads(IdSource::seeded(1), 1).unwrap();
-        let (go, gate) = mpsc::channel::<()>();
-        let busy = passwords.clone();
-        let running = tokio::spawn(async move { busy.in_turn(move |_| gate.recv()).await });
-        let mut waiting = Vec::new();
-        // One runs and the rest wait; the one that runs may not have left the line yet.
-        loop {
-            let patient = passwords.clone();
-            let mut login = Box::pin(async move { patient.in_turn(|_| ()).await });
-            match futures_util::poll!(&mut login) {
-                std::task::Poll::Pending => waiting.push(login),
-                std::task::Poll::Ready(refused) => break assert_eq!(refused, Err(PasswordError::Overloaded)),
-            }
-            tokio::task::yield_now().await;
+        let (passwords, _waiting) = without_threads();
+        let mut logins = Vec::new();
+        for _ in 0..WAITING_MAX {
+            let mut login = Box::pin(passwords.verify("x".to_owned(), None));
+            assert!(futures_util::poll!(&mut login).is_pending());
+            logins.push(login);
         }
-        assert!((WAITING_MAX - 1..=WAITING_MAX).contains(&waiting.len()), "{}", waiting.len());
-        // Those who left are not worked for, the others are.
-        waiting.truncate(1);
-        go.send(()).unwrap();
-        running.await.unwrap().unwrap().unwrap();
-        waiting.remove(0).await.unwrap();
+        assert_eq!(passwords.verify("x".to_owned(), None).await, Err(PasswordError::Overloaded));
     }
 
     #[tokio::test]
-    async fn a_panic_costs_one_login_and_no_thread() {
-        let passwords = Passwords::with_threads(IdSource::seeded(1), 1).unwrap();
-        assert_eq!(passwords.in_turn(|_| panic!("it broke")).await, Err::<(), _>(PasswordError::Failed));
-        assert_eq!(passwords.in_turn(|_| 7).await, Ok(7));
+    async fn who_has_gone_is_not_worked_for_and_an_engine_gets_no_more_than_it_should() {
+        let (passwords, waiting) = without_threads();
+        let mut logins = Vec::new();
+        for _ in 0..GIVEN_MAX + 3 {
+            let mut login = Box::pin(passwords.verify("x".to_owned(), None));
+            assert!(futures_util::poll!(&mut login).is_pending());
+            logins.push(login);
+        }
+        drop(logins.remove(0));
+        assert_eq!(jobs(&waiting, 0).unwrap().len(), GIVEN_MAX);
+        assert_eq!(jobs(&waiting, GIVEN_MAX - 1).unwrap().len(), 1);
+        assert_eq!(jobs(&waiting, GIVEN_MAX).unwrap().len(), 0);
+        assert_eq!(jobs(&waiting, 0).unwrap().len(), 1);
+    }
+
+    /// A pool in which nobody works, and what waits in it.
+    fn without_threads() -> (Passwords, Mutex<Receiver<Job>>) {
+        let (jobs, waiting) = sync_channel(WAITING_MAX);
+        let inner = Inner { ids: IdSource::seeded(1), jobs, decoy: String::new() };
+        (Passwords(Arc::new(inner)), Mutex::new(waiting))
+    }
+
+    #[tokio::test]
+    async fn many_at_once_are_each_told_of_their_own() {
+        let passwords = Passwords::new(IdSource::seeded(1), None).unwrap();
+        let stored = passwords.hash("correct horse".to_owned()).await.unwrap();
+        let tries = (0..3 * GIVEN_MAX).map(|n| {
+            let password = if n % 3 == 0 { "correct horse" } else { "battery" };
+            passwords.verify(password.to_owned(), Some(stored.clone()))
+        });
+        let answers = futures_util::future::join_all(tries).await;
+        for (n, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer, Ok(n % 3 == 0), "{n}");
+        }
     }
 
     #[test]

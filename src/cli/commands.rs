@@ -9,10 +9,10 @@ use anyhow::{Context as _, bail};
 
 use super::{
     Cli, Command, Demo, Migrate, Serve, TenantCommand, TenantCreate, TenantPlan, TenantShow, UserCommand, UserCreate,
-    demo, export, token,
+    data, demo, export, report, token,
 };
 use crate::app::{App, Parts};
-use crate::auth::{Passwords, passwords};
+use crate::auth::{Passwords, hash_worker, passwords};
 use crate::config;
 use crate::domain::clock::Clock;
 use crate::domain::ids::{DepartmentId, IdSource, TenantId, UserId};
@@ -36,6 +36,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tenant(TenantCommand::Show(show)) => show_tenant(show).await,
         Command::User(UserCommand::Create(user)) => create_user(user).await,
         Command::Token(command) => token::run(command).await,
+        Command::Report(command) => report::run(command).await,
+        Command::HashPasswords => Ok(hash_worker::serve()?),
+        Command::Data(command) => data::run(command).await,
         Command::Export(command) => export::run(command).await,
     }
 }
@@ -132,12 +135,18 @@ pub(super) async fn on_database<T>(
     done
 }
 
+/// Refuses what is no slug.
+pub(super) fn check_slug(slug: &str) -> anyhow::Result<()> {
+    let well_formed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if slug.is_empty() || slug.len() > 63 || !slug.chars().all(well_formed) {
+        bail!("a company's slug takes 1 to 63 lower-case letters, digits and hyphens");
+    }
+    Ok(())
+}
+
 /// Makes a company.
 async fn create_tenant(command: TenantCreate) -> anyhow::Result<()> {
-    let well_formed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if command.slug.is_empty() || command.slug.len() > 63 || !command.slug.chars().all(well_formed) {
-        bail!("--slug takes 1 to 63 lower-case letters, digits and hyphens");
-    }
+    check_slug(&command.slug)?;
     let plan = plan_of(&command.plan)?;
     let time_zone: chrono_tz::Tz =
         command.zone.parse().ok().context("--zone takes an IANA name such as America/Sao_Paulo")?;
@@ -235,7 +244,7 @@ async fn create_user(command: UserCreate) -> anyhow::Result<()> {
         let tenant = company(store, &command.tenant).await?.id;
         let serves = named_departments(store, tenant, &command.departments).await?;
         let password = given.unwrap_or_else(|| ids.secret(PASSWORD_BYTES));
-        let hash = Passwords::new(ids.clone())?.hash(password.clone()).await?;
+        let hash = Passwords::new(ids.clone(), None)?.hash(password.clone()).await?;
         let id: UserId = ids.next(now);
         let new = users::NewUser {
             id,

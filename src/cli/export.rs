@@ -100,7 +100,8 @@ pub struct Out {
 }
 
 fn date(text: &str) -> Result<DayOrTime, String> {
-    DayOrTime::read(text).ok_or_else(|| "write a day such as 2026-02-01, or a time such as 2026-02-01T12:00:00Z".to_owned())
+    DayOrTime::read(text)
+        .ok_or_else(|| "write a day such as 2026-02-01, or a time such as 2026-02-01T12:00:00Z".to_owned())
 }
 
 /// What is asked of the database, once the company is known.

@@ -3,8 +3,11 @@
 //! Owns: commands, flags and their texts. Must not: do the work; `commands` holds one function for each.
 
 pub mod commands;
+mod data;
 mod demo;
 mod export;
+pub mod generate;
+mod report;
 mod token;
 
 use std::path::PathBuf;
@@ -12,9 +15,12 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::auth::hash_worker;
 use crate::config::{Config, Database, Secret};
 use crate::domain::role::Role;
+use data::DataCommand;
 use export::ExportCommand;
+use report::ReportCommand;
 use token::TokenCommand;
 
 /// Everything `vez` understands.
@@ -62,6 +68,15 @@ pub enum Command {
     /// API tokens: for programs that act in somebody's name.
     #[command(subcommand, arg_required_else_help = true)]
     Token(TokenCommand),
+    /// Figures on the terminal.
+    #[command(subcommand, arg_required_else_help = true)]
+    Report(ReportCommand),
+    /// What the server starts to hash passwords; of no use by hand.
+    #[command(name = hash_worker::COMMAND, hide = true)]
+    HashPasswords,
+    /// Calls of the past, for tests and benchmarks.
+    #[command(subcommand, arg_required_else_help = true)]
+    Data(DataCommand),
     /// Rows as CSV, or as newline-delimited JSON, on the standard output.
     #[command(subcommand, arg_required_else_help = true)]
     Export(ExportCommand),
@@ -235,6 +250,8 @@ mod tests {
             "vez token create --tenant acme --user a@b.example --name CRM --role supervisor --days 90",
             "vez token list --tenant acme",
             "vez token revoke --tenant acme --id 0197348c-0000-7000-8000-000000000000",
+            "vez data generate --calls 1000000 --days 90",
+            "vez data generate --calls 1 --tenant acme --days 1 --agents 4 --departments 2 --seed 7 --until 2026-02-01",
             "vez export calls --tenant acme --from 2026-02-01 --to 2026-02-18T12:00:00Z --status missed --department Suporte",
             "vez export customers --tenant acme --format ndjson",
             "vez export links --tenant acme --status used --department Suporte --format csv",

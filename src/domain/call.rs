@@ -144,6 +144,15 @@ pub struct LastOffer {
     pub outcome: OfferOutcome,
 }
 
+/// A wait as told to who waits, in whole seconds; `None` while there is nothing to base it on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitEstimate {
+    /// Half of the calls wait no longer.
+    pub p50_seconds: Option<u64>,
+    /// Nine of ten wait no longer.
+    pub p90_seconds: Option<u64>,
+}
+
 /// The persisted form of a call: the columns the core owns. Every change makes one with `version` one higher.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallSnapshot {
@@ -182,6 +191,10 @@ pub struct CallSnapshot {
     pub transfer: Option<Box<Transfer>>,
     /// Whether a device of the customer ever came.
     pub connected: bool,
+    /// The wait that is in time, as the department had it when the call came to it; fixed at the first start.
+    pub service_level_seconds: u32,
+    /// The wait that was told at the join.
+    pub estimate: WaitEstimate,
     pub version: i64,
     /// When this version was made.
     pub changed_at: Timestamp,
@@ -212,6 +225,12 @@ impl CallSnapshot {
     /// Whole seconds from the join to the acceptance; `None` while it was never accepted.
     pub fn wait_seconds(&self) -> Option<i64> {
         self.accepted_at.map(|at| at.seconds_since(self.joined_at))
+    }
+
+    /// Whole seconds for which its present agent has spoken with the customer by `now`; `None` while they do not speak.
+    pub fn talk_seconds(&self, now: Timestamp) -> Option<i64> {
+        let since = self.started_at?.max(self.assigned_at?);
+        (self.phase == Phase::Active).then(|| now.seconds_since(since))
     }
 
     /// Whole seconds from start to end; `None` unless it was started and has ended.

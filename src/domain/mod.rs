@@ -19,6 +19,7 @@ pub mod clock;
 pub mod department;
 pub mod ids;
 pub mod locale;
+pub mod measures;
 pub mod network;
 pub mod plan;
 pub mod record;

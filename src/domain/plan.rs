@@ -84,6 +84,8 @@ pub enum PlanLimit {
     Webhooks,
     Recording,
     Transcription,
+    /// The full analytics.
+    Analytics,
 }
 
 /// Why something was refused: the plan does not include it, or not more of it.
@@ -107,6 +109,7 @@ impl fmt::Display for PlanExceeded {
             PlanLimit::Webhooks => f.write_str("does not include webhooks"),
             PlanLimit::Recording => f.write_str("does not include recording"),
             PlanLimit::Transcription => f.write_str("does not include transcription"),
+            PlanLimit::Analytics => f.write_str("includes only the basic analytics"),
         }
     }
 }

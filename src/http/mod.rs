@@ -10,9 +10,11 @@
 //! | `idempotency` | answers given again |
 //! | `openapi` | the description of the API |
 //! | `envelope`, `error` | the shapes of good and bad answers |
+//! | `foreign_errors` | bad answers in other products' shapes |
 //! | `public_url` | how this server is called from outside |
 //! | `lookups` | small memories of links and of calls' tenants |
 //! | `receiving`, `sending`, `exporting` | files in and out, reports |
+//! | `event_stream` | the event feed for who stays |
 //! | `rate_limit`, `request_log`, `security_headers` | what surrounds every route |
 //! | `pages` | the few pages this server shows itself |
 //! | `routes/*` | one resource each |
@@ -33,7 +35,9 @@ use utoipa_axum::router::OpenApiRouter;
 pub mod caller;
 pub mod envelope;
 pub mod error;
+mod event_stream;
 pub mod exporting;
+pub mod foreign_errors;
 pub mod idempotency;
 pub mod input;
 pub mod logins;
@@ -87,10 +91,13 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::call_notes::routes())
         .merge(routes::call_tags::routes())
         .merge(routes::calls::routes())
+        .merge(routes::calls_export::routes())
+        .merge(routes::calls_history::routes())
         .merge(routes::company::routes())
         .merge(routes::customers::routes())
         .merge(routes::department_users::routes())
         .merge(routes::departments::routes())
+        .merge(routes::events::routes())
         .merge(routes::exports::routes())
         .merge(routes::me::routes())
         .merge(routes::notifications::routes())
@@ -98,6 +105,7 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::recordings::routes())
         .merge(routes::second_factor::routes())
         .merge(routes::sectors::routes())
+        .merge(routes::analytics::routes())
         .merge(routes::tags::routes())
         .merge(routes::transcripts::routes())
         .merge(routes::uploads::routes())
@@ -159,9 +167,11 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
             AUTHORIZATION,
             CONTENT_TYPE,
             HeaderName::from_static("x-tenant"),
+            caller::TOKEN.clone(),
             HeaderName::from_static("idempotency-key"),
             RANGE,
             IF_RANGE,
+            event_stream::LAST_EVENT_ID.clone(),
             request_log::REQUEST_ID.clone(),
         ])
         .expose_headers([

@@ -124,8 +124,9 @@ impl Queue {
     /// Gives an assigned or active call back to its old place; the agent is not offered it for a while.
     pub(super) fn return_to_line(&mut self, id: CallId, reason: ReturnReason) -> Arc<CallSnapshot> {
         let now = self.now;
-        let mut had = None;
+        let (mut had, mut talked) = (None, None);
         if let Some(call) = self.calls.get_mut(&id) {
+            talked = call.snapshot.talk_seconds(now);
             had = call.snapshot.user_id.zip(call.snapshot.grant_id);
             call.snapshot.phase = Phase::Waiting;
             call.snapshot.user_id = None;
@@ -142,7 +143,11 @@ impl Queue {
         }
         self.reindex(id);
         let user = had.map(|(user, _)| user);
-        let event = self.event("call_returned", Some(id), user, json!({ "reason": reason.as_str() }));
+        let mut data = json!({ "reason": reason.as_str() });
+        if let Some(seconds) = talked {
+            data["talk_seconds"] = json!(seconds);
+        }
+        let event = self.event("call_returned", Some(id), user, data);
         let call = self.changed(id);
         if let Some(from) = user {
             let settled = Settled::Returned { call: call.clone(), from, reason };

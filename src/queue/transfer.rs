@@ -23,6 +23,8 @@ use crate::domain::transfer::Transfer;
 struct Slot {
     user: UserId,
     grant: GrantId,
+    /// How long they spoke, if they did.
+    talk_seconds: Option<i64>,
     wrap_up_ends_at: Option<Timestamp>,
 }
 
@@ -141,6 +143,7 @@ impl Queue {
         let runs = matches!(call.snapshot.phase, Phase::Assigned | Phase::Active);
         let (user, grant) = call.snapshot.user_id.zip(call.snapshot.grant_id).filter(|_| runs)?;
         let wraps_up = call.snapshot.phase == Phase::Active && wrap_up_seconds > 0;
+        let talk_seconds = call.snapshot.talk_seconds(now);
         call.snapshot.phase = Phase::Waiting;
         call.snapshot.user_id = None;
         call.snapshot.user_name = None;
@@ -150,7 +153,7 @@ impl Queue {
         call.agent_lost_until = None;
         self.exclude(id, user, self.settings.rules.exclusion_seconds);
         self.grants.remove(&grant);
-        Some(Slot { user, grant, wrap_up_ends_at: wraps_up.then(|| now.plus_seconds(wrap_up_seconds)) })
+        Some(Slot { user, grant, talk_seconds, wrap_up_ends_at: wraps_up.then(|| now.plus_seconds(wrap_up_seconds)) })
     }
 
     /// Writes the transfer into the call, and whom it is kept for.
@@ -178,6 +181,9 @@ impl Queue {
         let mut data = json!({
             "to_department_id": wish.to.department_id, "to_user_id": wish.to.user_id, "transferred_by": wish.by,
         });
+        if let Some(seconds) = slot.and_then(|slot| slot.talk_seconds) {
+            data["talk_seconds"] = json!(seconds);
+        }
         if from != Some(wish.by) {
             data["by"] = json!(wish.by);
         }
@@ -212,6 +218,10 @@ impl Queue {
         // The wait limit of a line counts from when he came to it.
         let wait_from = row.transfer.as_ref().map_or(self.now, |transfer| transfer.at());
         let mut call = Call::new((*row).clone(), present_until, wait_from);
+        if row.started_at.is_none() {
+            // Who was not answered yet waits for this department now; the next version of his row says so.
+            call.snapshot.service_level_seconds = self.settings.service_level_seconds;
+        }
         call.present = !devices.is_empty() || grace_until.is_none();
         call.grace_until = grace_until.filter(|_| devices.is_empty());
         call.devices = devices;

@@ -9,69 +9,24 @@ use super::line::Line;
 use crate::domain::call::{CallSnapshot, EndReason, Phase};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::CallId;
+use crate::domain::measures::{Answers, SHORT_ABANDON_SECONDS};
 
-/// Answered within this counts as in time (issue: a threshold per department comes with the analytics).
-pub const SERVICE_LEVEL_SECONDS: i64 = 20;
-/// Whoever gave up sooner did not really wait; he counts for no rate.
-pub const SHORT_ABANDON_SECONDS: i64 = 5;
+/// Counts of the calls that joined since the company's midnight.
+pub type Today = Answers;
 
-/// Counts since the company's midnight.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Today {
-    /// Of the answered, those accepted within [`SERVICE_LEVEL_SECONDS`] of the join.
-    pub answered_in_time: u32,
-    /// Started for the first time.
-    pub answered: u32,
-    /// Ended unserved from the line; short abandons included.
-    pub abandoned: u32,
-    /// Of these, sooner than [`SHORT_ABANDON_SECONDS`].
-    pub abandoned_short: u32,
-    /// Whole seconds of wait of the answered.
-    pub wait_seconds_total: u64,
-}
-
-impl Today {
-    /// Answered in time over answered plus abandoned, short abandons excluded; `None` while nobody counts.
-    pub fn service_level(&self) -> Option<f64> {
-        let counted = self.answered + self.abandoned - self.abandoned_short;
-        (counted > 0).then(|| f64::from(self.answered_in_time) / f64::from(counted))
+/// Counts a call that joined since `from` and was answered, or takes it back because it is another department's now.
+fn count_answer(today: &mut Today, call: &CallSnapshot, from: Timestamp, counts: bool) {
+    if call.started_at.is_none() || call.joined_at < from {
+        return;
     }
-
-    /// Abandoned over answered plus abandoned, short ones excluded on both sides; `None` while nobody counts.
-    pub fn abandonment_rate(&self) -> Option<f64> {
-        let abandoned = self.abandoned - self.abandoned_short;
-        let counted = self.answered + abandoned;
-        (counted > 0).then(|| f64::from(abandoned) / f64::from(counted))
-    }
-
-    /// Counts a call that was answered since `from`, or takes it back because the call is another department's now.
-    fn count_answer(&mut self, call: &CallSnapshot, from: Timestamp, counts: bool) {
-        if call.started_at.is_none_or(|at| at < from) {
-            return;
-        }
-        let wait = call.wait_seconds().unwrap_or(0);
-        let in_time = u32::from(wait <= SERVICE_LEVEL_SECONDS);
-        if counts {
-            self.answered += 1;
-            self.answered_in_time += in_time;
-            self.wait_seconds_total += wait.unsigned_abs();
-        } else {
-            self.answered = self.answered.saturating_sub(1);
-            self.answered_in_time = self.answered_in_time.saturating_sub(in_time);
-            self.wait_seconds_total = self.wait_seconds_total.saturating_sub(wait.unsigned_abs());
-        }
-    }
-
-    /// The sum of two departments' days.
-    pub fn plus(&self, other: &Today) -> Today {
-        Today {
-            answered_in_time: self.answered_in_time + other.answered_in_time,
-            answered: self.answered + other.answered,
-            abandoned: self.abandoned + other.abandoned,
-            abandoned_short: self.abandoned_short + other.abandoned_short,
-            wait_seconds_total: self.wait_seconds_total + other.wait_seconds_total,
-        }
-    }
+    let wait = call.wait_seconds().unwrap_or(0);
+    let one = Answers {
+        answered: 1,
+        answered_in_time: u64::from(wait <= i64::from(call.service_level_seconds)),
+        wait_seconds: wait.unsigned_abs(),
+        ..Answers::default()
+    };
+    *today = if counts { today.plus(&one) } else { today.less(&one) };
 }
 
 /// The committed state of one queue as clients fold it.
@@ -102,20 +57,20 @@ impl View {
         match settled {
             // Answered is who was connected to an agent, once; a call that goes back and is taken again counts no more.
             Settled::Started(call) if call.started_at == Some(call.changed_at) => {
-                self.today.count_answer(call, self.today_from, true);
+                count_answer(&mut self.today, call, self.today_from, true);
             }
-            Settled::Ended(call) if was_abandoned(call) => {
+            Settled::Ended(call) if was_abandoned(call) && call.joined_at >= self.today_from => {
                 let waited = call.ended_at.unwrap_or(call.joined_at).seconds_since(call.joined_at);
                 self.today.abandoned += 1;
-                self.today.abandoned_short += u32::from(waited < SHORT_ABANDON_SECONDS);
+                self.today.abandoned_short += u64::from(waited < SHORT_ABANDON_SECONDS);
             }
             // What was answered is counted where the call is, as a restart counts it from the record.
             Settled::Transferred { call, .. } => {
-                self.today.count_answer(call, self.today_from, false);
+                count_answer(&mut self.today, call, self.today_from, false);
                 self.remove(call);
                 return;
             }
-            Settled::Adopted(call) => self.today.count_answer(call, self.today_from, true),
+            Settled::Adopted(call) => count_answer(&mut self.today, call, self.today_from, true),
             _ => {}
         }
         self.put(call.clone());

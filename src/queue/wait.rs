@@ -11,12 +11,7 @@ pub const HISTORY_MIN: usize = 5;
 /// Handled calls remembered: recent enough to follow the day, enough to be steady.
 pub const HISTORY_MAX: usize = 50;
 
-/// Whole seconds; `None` while there is nothing to base them on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Estimate {
-    pub p50_seconds: Option<u64>,
-    pub p90_seconds: Option<u64>,
-}
+pub use crate::domain::call::WaitEstimate as Estimate;
 
 /// How long recent calls kept a slot busy: talk and wrap-up.
 #[derive(Clone, Debug, Default)]

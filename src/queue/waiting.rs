@@ -12,6 +12,7 @@ use super::event::{ReturnReason, Said, Settled};
 use super::exchange::WithdrawReason;
 use super::rejection::Rejection;
 use super::state::{Call, Queue};
+use super::wait::Estimate;
 use crate::domain::call::{CallSnapshot, EndReason, OfferOutcome, PRIORITY_MAX, Phase, ranked_at};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{QUEUE_SIZE_MAX, Settings};
@@ -75,6 +76,8 @@ impl Queue {
             last_offer: None,
             transfer: None,
             connected: false,
+            service_level_seconds: self.settings.service_level_seconds,
+            estimate: Estimate::default(),
             version: 0,
             changed_at: self.now,
         };
@@ -86,8 +89,12 @@ impl Queue {
         self.calls.insert(id, Box::new(Call::new(snapshot, present_until, self.now)));
         self.reindex(id);
         let event = self.event("call_joined", Some(id), None, json!({ "priority": priority, "link_id": new.link_id }));
-        let call = self.changed(id);
         let position = self.position(id);
+        let estimate = self.estimate_at(position.unwrap_or(1));
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.snapshot.estimate = estimate;
+        }
+        let call = self.changed(id);
         if let Some(call) = self.calls.get_mut(&id) {
             // The reply tells this position, so no push repeats it.
             call.told_position = position.unwrap_or(0);
@@ -99,7 +106,6 @@ impl Queue {
         if let Some((link, used)) = used_link {
             self.used_links.note(self.now, link, used);
         }
-        let estimate = self.estimate_at(position.unwrap_or(1));
         Ok(Reply::Joined { call, position, queue_size: self.line.len(), estimate, resumed: false })
     }
 

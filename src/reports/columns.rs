@@ -35,8 +35,5 @@ pub enum Cell {
     /// A `timestamptz`, shown to the second.
     Time(usize),
     /// Whole seconds from one `timestamptz` to another.
-    Seconds {
-        from: usize,
-        to: usize,
-    },
+    Seconds { from: usize, to: usize },
 }

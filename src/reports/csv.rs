@@ -131,9 +131,7 @@ pub fn time_text(time: Timestamp) -> [u8; TIME_BYTES] {
     let utc = time.to_utc();
     // Years are of four digits (`is_storable` of the edge); a wilder one would only be cut.
     put(&mut text, 0, 4, u32::try_from(utc.year()).unwrap_or(0));
-    for (at, number) in
-        [(5, utc.month()), (8, utc.day()), (11, utc.hour()), (14, utc.minute()), (17, utc.second())]
-    {
+    for (at, number) in [(5, utc.month()), (8, utc.day()), (11, utc.hour()), (14, utc.minute()), (17, utc.second())] {
         put(&mut text, at, 2, number);
     }
     text

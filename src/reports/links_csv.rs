@@ -63,7 +63,9 @@ impl Selection for Links {
                 query.push_bind(self.now.to_utc());
             }
             Some(LinkStatus::Active) => {
-                query.push(" AND l.cancelled_at IS NULL AND l.used_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > ");
+                query.push(
+                    " AND l.cancelled_at IS NULL AND l.used_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > ",
+                );
                 query.push_bind(self.now.to_utc()).push(")");
             }
         }

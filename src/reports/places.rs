@@ -59,8 +59,7 @@ mod tests {
     fn places_are_bounded_for_each_company_and_in_all() {
         let places = Places::default();
         let company = |number: u128| TenantId(Uuid::from_u128(number));
-        let mut first: Vec<Place> =
-            (0..STREAMS_PER_COMPANY_MAX).map(|_| places.take(company(1)).unwrap()).collect();
+        let mut first: Vec<Place> = (0..STREAMS_PER_COMPANY_MAX).map(|_| places.take(company(1)).unwrap()).collect();
         assert!(matches!(places.take(company(1)), Err(ReportError::CompanyBusy)));
         let others: Vec<Place> = (STREAMS_PER_COMPANY_MAX..STREAMS_MAX)
             .map(|number| places.take(company(number as u128 + 2)).unwrap())

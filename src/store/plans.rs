@@ -62,6 +62,7 @@ pub async fn check(work: &mut Work, limit: PlanLimit) -> Result<std::result::Res
         PlanLimit::Webhooks => limits.webhooks,
         PlanLimit::Recording => limits.recording,
         PlanLimit::Transcription => limits.transcription,
+        PlanLimit::Analytics => limits.analytics,
     };
     Ok(if allowed { Ok(()) } else { Err(PlanExceeded { plan, limit }) })
 }

@@ -255,6 +255,9 @@ impl RecordWriter {
             &told.data as _,
             &calls.ranked_at,
             &calls.transfer as _,
+            &calls.service_level_seconds,
+            &calls.estimated_wait_seconds as _,
+            &calls.estimated_wait_p90_seconds as _,
         )
         .fetch_all(&mut *connection.connection)
         .await

@@ -23,7 +23,7 @@ written_calls AS (
         tenant_id, id, number, department_id, link_id, customer_id, customer_name, customer_email, customer_phone, reason,
         priority, requirements, join_key, inserted_at, phase, status, end_reason, user_id, grant_id, assigned_at,
         accepted_at, started_at, completed_at, wrap_up_ends_at, exclusions, last_offer, connected, updated_at, version,
-        ranked_at, transfer, epoch
+        ranked_at, transfer, service_level_seconds, estimated_wait_seconds, estimated_wait_p90_seconds, epoch
     )
     SELECT
         c.tenant_id, c.id, c.number, c.department_id, c.link_id, c.customer_id, c.customer_name, c.customer_email,
@@ -33,18 +33,18 @@ written_calls AS (
              ELSE ARRAY(SELECT jsonb_array_elements_text(c.requirements)) END,
         c.join_key, c.inserted_at, c.phase, c.status, c.end_reason, c.user_id, c.grant_id, c.assigned_at, c.accepted_at,
         c.started_at, c.completed_at, c.wrap_up_ends_at, c.exclusions, c.last_offer, c.connected, c.updated_at, c.version,
-        c.ranked_at, c.transfer, $1
+        c.ranked_at, c.transfer, c.service_level_seconds, c.estimated_wait_seconds, c.estimated_wait_p90_seconds, $1
     FROM counters CROSS JOIN unnest(
         $6::uuid[], $7::uuid[], $8::bigint[], $9::uuid[], $10::uuid[], $11::uuid[], $12::text[], $13::text[], $14::text[],
         $15::text[], $16::smallint[], $17::jsonb[], $18::text[], $19::timestamptz[], $20::text[], $21::text[],
         $22::text[], $23::uuid[], $24::uuid[], $25::timestamptz[], $26::timestamptz[], $27::timestamptz[],
         $28::timestamptz[], $29::timestamptz[], $30::jsonb[], $31::jsonb[], $32::boolean[], $33::timestamptz[],
-        $34::bigint[], $79::timestamptz[], $80::jsonb[]
+        $34::bigint[], $79::timestamptz[], $80::jsonb[], $81::integer[], $82::integer[], $83::integer[]
     ) AS c (
         tenant_id, id, number, department_id, link_id, customer_id, customer_name, customer_email, customer_phone, reason,
         priority, requirements, join_key, inserted_at, phase, status, end_reason, user_id, grant_id, assigned_at,
         accepted_at, started_at, completed_at, wrap_up_ends_at, exclusions, last_offer, connected, updated_at, version,
-        ranked_at, transfer
+        ranked_at, transfer, service_level_seconds, estimated_wait_seconds, estimated_wait_p90_seconds
     )
     ON CONFLICT (tenant_id, id) DO UPDATE SET
         department_id = excluded.department_id, link_id = excluded.link_id, customer_id = excluded.customer_id,
@@ -56,7 +56,7 @@ written_calls AS (
         started_at = excluded.started_at, completed_at = excluded.completed_at,
         wrap_up_ends_at = excluded.wrap_up_ends_at, exclusions = excluded.exclusions, last_offer = excluded.last_offer,
         connected = excluded.connected, updated_at = excluded.updated_at, version = excluded.version,
-        transfer = excluded.transfer, epoch = excluded.epoch
+        transfer = excluded.transfer, service_level_seconds = excluded.service_level_seconds, epoch = excluded.epoch
     WHERE stored.version < excluded.version
     RETURNING tenant_id, id, link_id, status, completed_at
 ),

@@ -63,6 +63,9 @@ pub(super) struct CallColumns<'a> {
     pub exclusions: Vec<Option<Json<&'a [Exclusion]>>>,
     pub last_offer: Vec<Option<Json<LastOffer>>>,
     pub transfer: Vec<Option<Json<&'a Transfer>>>,
+    pub service_level_seconds: Vec<i32>,
+    pub estimated_wait_seconds: Vec<Option<i32>>,
+    pub estimated_wait_p90_seconds: Vec<Option<i32>>,
     pub connected: Vec<bool>,
     pub updated_at: Vec<Time>,
     pub version: Vec<i64>,
@@ -158,6 +161,11 @@ fn time(at: Timestamp) -> Time {
     at.to_utc()
 }
 
+/// Estimates end at a day.
+fn seconds(seconds: u64) -> i32 {
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
 impl<'a> CallColumns<'a> {
     fn push(&mut self, tenant: TenantId, call: &'a CallSnapshot) {
         self.tenant_id.push(tenant.0);
@@ -189,6 +197,9 @@ impl<'a> CallColumns<'a> {
         self.exclusions.push((!call.exclusions.is_empty()).then_some(Json(&call.exclusions)));
         self.last_offer.push(call.last_offer.map(Json));
         self.transfer.push(call.transfer.as_deref().map(Json));
+        self.service_level_seconds.push(call.service_level_seconds.cast_signed());
+        self.estimated_wait_seconds.push(call.estimate.p50_seconds.map(seconds));
+        self.estimated_wait_p90_seconds.push(call.estimate.p90_seconds.map(seconds));
         self.connected.push(call.connected);
         self.updated_at.push(time(call.changed_at));
         self.version.push(call.version);

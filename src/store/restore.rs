@@ -6,22 +6,17 @@ use uuid::Uuid;
 
 use super::restore_rows::{SnapshotRow, StoredAgent};
 use super::tenants::Company;
-use super::{Result, Store, Transaction, departments, tenants};
+use super::{Result, Store, Transaction, departments, rollups, tenants};
 use crate::domain::agent::AgentSnapshot;
 use crate::domain::call::CallSnapshot;
 use crate::domain::clock::Timestamp;
 use crate::domain::department::Settings;
 use crate::domain::ids::{CallId, DepartmentId, GrantId, TenantId, UserId};
+use crate::domain::measures::Answers;
 use crate::domain::role::Role;
 
 /// How many finished calls the estimate of handling times is based on.
 pub const HANDLE_SAMPLES: i64 = 50;
-
-/// An answer within this many seconds is in time (the usual 80/20 service level).
-pub const IN_TIME_SECONDS: i64 = 20;
-
-/// Whoever gave up sooner did not really wait.
-pub const SHORT_ABANDON_SECONDS: i64 = 5;
 
 /// What a tenant is rebuilt from.
 #[derive(Clone, Debug)]
@@ -61,22 +56,8 @@ pub struct QueueState {
     pub calls: Vec<CallSnapshot>,
     /// Talk and wrap-up of the last completed calls, newest first, in seconds.
     pub handle_seconds: Vec<i64>,
-    pub ended_today: EndedToday,
-}
-
-/// Counts of the calls that ended since the day began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EndedToday {
-    /// Started today, and accepted within [`IN_TIME_SECONDS`].
-    pub answered_in_time: i64,
-    /// Started today for the first time.
-    pub answered: i64,
-    /// The customer gave up or ran out of time before anybody spoke to him.
-    pub abandoned: i64,
-    /// Of these, sooner than [`SHORT_ABANDON_SECONDS`].
-    pub abandoned_short: i64,
-    /// The waits of those accepted, summed, in seconds.
-    pub answered_wait_seconds: i64,
+    /// Of the calls that joined since the day began.
+    pub today: Answers,
 }
 
 /// The tenants that must run at once: those with an open call or a wrap-up that ends after `now`.
@@ -142,35 +123,8 @@ pub async fn queue(
     )
     .fetch_all(&mut *tx)
     .await?;
-    let ended = sqlx::query!(
-        "SELECT count(*) FILTER (WHERE started_at >= $3 AND accepted_at < inserted_at + make_interval(secs => $4))
-                    AS \"answered_in_time!\",
-                count(*) FILTER (WHERE started_at >= $3) AS \"answered!\",
-                count(*) FILTER (WHERE completed_at >= $3 AND started_at IS NULL AND end_reason IN
-                    ('left', 'abandoned', 'never_connected', 'timed_out')) AS \"abandoned!\",
-                count(*) FILTER (WHERE completed_at >= $3 AND started_at IS NULL AND end_reason IN
-                    ('left', 'abandoned', 'never_connected', 'timed_out')
-                    AND completed_at < inserted_at + make_interval(secs => $5)) AS \"abandoned_short!\",
-                COALESCE(sum(floor(extract(epoch FROM accepted_at - inserted_at)))
-                    FILTER (WHERE started_at >= $3), 0)::bigint AS \"wait!\"
-         FROM calls WHERE tenant_id = $1 AND department_id = $2 AND (completed_at >= $3 OR open)",
-        tenant.0,
-        department.0,
-        day_start.to_utc(),
-        // Whole seconds are counted, so all of the last one is in time.
-        (IN_TIME_SECONDS + 1) as f64,
-        SHORT_ABANDON_SECONDS as f64
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    let ended_today = EndedToday {
-        answered_in_time: ended.answered_in_time,
-        answered: ended.answered,
-        abandoned: ended.abandoned,
-        abandoned_short: ended.abandoned_short,
-        answered_wait_seconds: ended.wait,
-    };
-    Ok(Some(QueueState { settings, calls, handle_seconds, ended_today }))
+    let today = rollups::answers_of_day(&mut tx, tenant, department, day_start).await?;
+    Ok(Some(QueueState { settings, calls, handle_seconds, today }))
 }
 
 /// Of these calls, those that are open, in whatever department.
@@ -183,6 +137,7 @@ pub async fn open_calls_of(store: &Store, tenant: TenantId, calls: &[CallId]) ->
                 c.customer_phone, c.reason, c.priority, c.requirements, c.join_key, c.inserted_at, c.phase, c.end_reason,
                 c.user_id, u.name AS \"user_name?\", c.grant_id, c.assigned_at, c.accepted_at, c.started_at,
                 c.completed_at, c.wrap_up_ends_at, c.exclusions, c.last_offer, c.ranked_at, c.transfer, c.connected,
+                c.service_level_seconds, c.estimated_wait_seconds, c.estimated_wait_p90_seconds,
                 c.updated_at, c.version
          FROM calls c LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
          WHERE c.tenant_id = $1 AND c.id = ANY($2) AND c.open",
@@ -200,7 +155,8 @@ async fn open_calls(tx: &mut Transaction, tenant: TenantId, department: Departme
         "SELECT c.id, c.number, c.department_id, c.link_id, c.customer_id, c.customer_name, c.customer_email,
                 c.customer_phone, c.reason, c.priority, c.requirements, c.join_key, c.inserted_at, c.phase, c.end_reason,
                 c.user_id, u.name AS \"user_name?\", c.grant_id, c.assigned_at, c.accepted_at, c.started_at,
-                c.completed_at, c.wrap_up_ends_at, c.exclusions, c.last_offer, c.ranked_at, c.transfer, c.connected, c.updated_at, c.version
+                c.completed_at, c.wrap_up_ends_at, c.exclusions, c.last_offer, c.ranked_at, c.transfer, c.connected,
+                c.service_level_seconds, c.estimated_wait_seconds, c.estimated_wait_p90_seconds, c.updated_at, c.version
          FROM calls c LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
          WHERE c.tenant_id = $1 AND c.department_id = $2 AND c.open ORDER BY c.number",
         tenant.0,

@@ -12,7 +12,7 @@ use super::calls::corrupt_call;
 use super::restore::AgentRow;
 use super::{Result, StoreError};
 use crate::domain::agent::{AgentSnapshot, AgentStatus, Held, HeldCause, Intent};
-use crate::domain::call::{CallSnapshot, Caller, EndReason, Phase, ranked_at};
+use crate::domain::call::{CallSnapshot, Caller, EndReason, Phase, WaitEstimate, ranked_at};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, CustomerId, DepartmentId, GrantId, LinkId, UserId};
 
@@ -46,6 +46,9 @@ pub(super) struct SnapshotRow {
     pub ranked_at: Option<DateTime<Utc>>,
     pub transfer: Option<Value>,
     pub connected: bool,
+    pub service_level_seconds: i32,
+    pub estimated_wait_seconds: Option<i32>,
+    pub estimated_wait_p90_seconds: Option<i32>,
     pub updated_at: DateTime<Utc>,
     pub version: i64,
 }
@@ -92,6 +95,11 @@ impl TryFrom<SnapshotRow> for CallSnapshot {
             ended_at: row.completed_at.map(Timestamp::from),
             wrap_up_ends_at: row.wrap_up_ends_at.map(Timestamp::from),
             connected: row.connected,
+            service_level_seconds: row.service_level_seconds.unsigned_abs(),
+            estimate: WaitEstimate {
+                p50_seconds: row.estimated_wait_seconds.map(|seconds| u64::from(seconds.unsigned_abs())),
+                p90_seconds: row.estimated_wait_p90_seconds.map(|seconds| u64::from(seconds.unsigned_abs())),
+            },
             version: row.version,
             changed_at: row.updated_at.into(),
         })

@@ -4,6 +4,7 @@
 
 mod api;
 mod harness;
+mod hashing;
 mod logs;
 mod mail;
 mod people;

@@ -53,8 +53,8 @@ async fn what_was_committed_is_what_is_restored() {
     assert!(later.recent_wrap_ups.is_empty());
     let queue = restore::queue(&store, world.tenant, world.department, world.now).await.unwrap().unwrap();
     assert_eq!(queue.handle_seconds, [105], "90 s of talk and 15 s of wrap-up");
-    let today = queue.ended_today;
-    assert_eq!((today.answered_in_time, today.answered, today.abandoned, today.answered_wait_seconds), (1, 1, 0, 5));
+    let today = queue.today;
+    assert_eq!((today.answered_in_time, today.answered, today.abandoned, today.wait_seconds), (1, 1, 0, 5));
 }
 
 #[tokio::test]

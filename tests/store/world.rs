@@ -96,6 +96,8 @@ impl World {
             join_key: None,
             joined_at: self.now,
             ranked_at: self.now,
+            service_level_seconds: 20,
+            estimate: Default::default(),
             phase: Phase::Waiting,
             end_reason: None,
             user_id: None,

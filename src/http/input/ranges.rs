@@ -32,11 +32,13 @@ impl DateRange {
         let last_day = match to {
             DayOrTime::Day(day) => day,
             DayOrTime::Time(time) => day_of(time, zone),
+            DayOrTime::Local(time) => time.date(),
         };
         let from = self.from.unwrap_or(DayOrTime::Day(last_day.checked_sub_days(Days::new(days)).unwrap_or(last_day)));
         let first_day = match from {
             DayOrTime::Day(day) => day,
             DayOrTime::Time(time) => day_of(time, zone),
+            DayOrTime::Local(time) => time.date(),
         };
         let (from, to) = (from.start(zone), to.end(zone));
         (from < to).then_some(Span { from, to, first_day, last_day })
@@ -88,8 +90,14 @@ mod tests {
         };
         let last_month = of("2026-01-19T03:00:00Z", "2026-02-19T03:00:00Z", "2026-01-19", "2026-02-18");
         assert_eq!(span("", ""), last_month);
-        assert_eq!(span("", "2026-01-02"), of("2025-12-03T03:00:00Z", "2026-01-03T03:00:00Z", "2025-12-03", "2026-01-02"));
-        assert_eq!(span("2026-02-01", "2026-02-01"), of("2026-02-01T03:00:00Z", "2026-02-02T03:00:00Z", "2026-02-01", "2026-02-01"));
+        assert_eq!(
+            span("", "2026-01-02"),
+            of("2025-12-03T03:00:00Z", "2026-01-03T03:00:00Z", "2025-12-03", "2026-01-02")
+        );
+        assert_eq!(
+            span("2026-02-01", "2026-02-01"),
+            of("2026-02-01T03:00:00Z", "2026-02-02T03:00:00Z", "2026-02-01", "2026-02-01")
+        );
         let from = "2026-02-01T00:30:00Z";
         assert_eq!(span(from, from), of(from, "2026-02-01T00:30:01Z", "2026-01-31", "2026-01-31"));
         assert_eq!(span("2026-02-02", "2026-02-01"), None);

@@ -3,6 +3,7 @@
 //! summary, least role, query, body, good answer; path parameters, errors and examples are added here.
 //!
 //! - `completion`: operation ids, path parameters, error answers, security
+//! - `foreign`: the error answers of routes that speak another product's format
 //! - `examples`: values to show, made of the schemas
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 mod completion;
 mod examples;
+mod foreign;
 
 /// Where the description is.
 pub const PATH: &str = "/api/openapi.json";
@@ -44,6 +46,7 @@ pub const PATH: &str = "/api/openapi.json";
         (name = "Tags", description = "Labels of calls, in a tree."),
         (name = "Notifications", description = "What a member of staff was told."),
         (name = "Webhooks", description = "Events sent to your servers."),
+        (name = "Analytics", description = "Figures of whole days: service level, waits, agents' times."),
         (name = "Company", description = "The company itself, its plan, and the trail of what its staff did."),
         (name = "Public", description = "What a customer's page calls: no login, 30 requests a minute and address."),
     )

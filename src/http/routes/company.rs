@@ -103,8 +103,12 @@ async fn update(
             plans::check(&mut work, limit).await??;
         }
     }
+    let moves = change.time_zone.is_some();
     let company = tenants::update(&mut work, change).await?.ok_or_else(ApiError::not_found)?;
     work.commit().await?;
+    if moves {
+        state.store.bells().time_zones.ring();
+    }
     state.queues.company_changed(staff.tenant).await?;
     Ok(Data::new(company.into()))
 }

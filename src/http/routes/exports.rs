@@ -25,10 +25,7 @@ pub const DAYS: u64 = 30;
 
 /// `/api/v1/export/*`.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(export_calls))
-        .routes(routes!(export_customers))
-        .routes(routes!(export_links))
+    OpenApiRouter::new().routes(routes!(export_calls)).routes(routes!(export_customers)).routes(routes!(export_links))
 }
 
 /// Query of the calls.
@@ -45,12 +42,7 @@ impl QueryInput for CallsExport {
         let range = params.date_range();
         let (status, department_id) = (params.word("status"), params.id("department_id"));
         let format = params.word("format");
-        Ok(Self {
-            range: range?,
-            status: status?,
-            department_id: department_id?,
-            format: format?.unwrap_or_default(),
-        })
+        Ok(Self { range: range?, status: status?, department_id: department_id?, format: format?.unwrap_or_default() })
     }
 }
 

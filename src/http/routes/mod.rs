@@ -1,6 +1,7 @@
 //! Owns nothing but the list of resources; each file has its own `routes()`.
 
 pub mod access_links;
+pub mod analytics;
 pub mod api_tokens;
 mod appointment_input;
 pub mod appointment_page;
@@ -15,10 +16,13 @@ pub mod call_notes;
 pub mod call_status;
 pub mod call_tags;
 pub mod calls;
+pub mod calls_export;
+pub mod calls_history;
 pub mod company;
 pub mod customers;
 pub mod department_users;
 pub mod departments;
+pub mod events;
 pub mod exports;
 pub mod health;
 pub mod me;

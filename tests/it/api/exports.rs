@@ -58,8 +58,15 @@ async fn a_call_is_exported_as_voki_shows_it() {
     assert_eq!(Value::from(lines.objects()), expected);
     // The same figures and names as in the list.
     let list = boss.client.get("/api/v1/calls?sort_order=asc").await.expect(200).body;
-    let same = [("department", "department_name"), ("attendant", "user_name"), ("duration", "duration"),
-        ("wait_time", "wait_time"), ("rating", "rating"), ("started_at", "started_at"), ("completed_at", "completed_at")];
+    let same = [
+        ("department", "department_name"),
+        ("attendant", "user_name"),
+        ("duration", "duration"),
+        ("wait_time", "wait_time"),
+        ("rating", "rating"),
+        ("started_at", "started_at"),
+        ("completed_at", "completed_at"),
+    ];
     for (index, object) in lines.objects().iter().enumerate() {
         for (column, field) in same {
             assert_eq!(object[column], list["data"][index][field], "{column}");
@@ -75,8 +82,15 @@ async fn a_range_is_of_whole_days_of_the_companys_zone() {
     let boss = company.user("Boss", Role::Supervisor).await;
     // The last and first moments of 1 February in São Paulo, and those beside them; one over the midnight; 2024 and 2017,
     // when 15 October began at one o'clock.
-    let joins = ["2026-02-01T02:59:59Z", "2026-02-01T03:00:00Z", "2026-02-02T02:59:59Z", "2026-02-02T03:00:00Z",
-        "2024-03-01T12:00:00Z", "2017-10-15T02:59:59Z", "2017-10-15T03:00:00Z"];
+    let joins = [
+        "2026-02-01T02:59:59Z",
+        "2026-02-01T03:00:00Z",
+        "2026-02-02T02:59:59Z",
+        "2026-02-02T03:00:00Z",
+        "2024-03-01T12:00:00Z",
+        "2017-10-15T02:59:59Z",
+        "2017-10-15T03:00:00Z",
+    ];
     let mut ids = Vec::new();
     for (number, join) in joins.iter().enumerate() {
         let ended = Call { status: "missed", completed: Some(120), ..Call::waiting(line, time(join)) };
@@ -103,17 +117,26 @@ async fn a_range_that_ends_before_it_begins_is_refused() {
     let app = TestApp::start().await;
     let boss = app.company("acme").await.user("Boss", Role::Supervisor).await;
     let expected = json!({"errors": {"date_from": ["must not be after date_to"]}});
-    for query in ["date_from=2026-02-02&date_to=2026-02-01", "date_from=2025-06-03",
-        "date_from=2026-02-01T12:00:01Z&date_to=2026-02-01T12:00:00Z"] {
+    for query in [
+        "date_from=2026-02-02&date_to=2026-02-01",
+        "date_from=2025-06-03",
+        "date_from=2026-02-01T12:00:01Z&date_to=2026-02-01T12:00:00Z",
+    ] {
         let answer = boss.client.get(&format!("/api/v1/export/calls.csv?{query}")).await.expect(400);
         assert_eq!(answer.body, expected, "{query}");
     }
-    for (query, name) in [("date_from=yesterday", "date_from"), ("date_to=2026-02-30", "date_to"),
-        ("status=ringing", "status"), ("department_id=7", "department_id"), ("format=xlsx", "format")] {
+    for (query, name) in [
+        ("date_from=yesterday", "date_from"),
+        ("date_to=2026-02-30", "date_to"),
+        ("status=ringing", "status"),
+        ("department_id=7", "department_id"),
+        ("format=xlsx", "format"),
+    ] {
         let path = format!("/api/v1/export/calls.csv?{query}");
         boss.client.get(&path).await.expect_error(400, &format!("The parameter {name} is invalid"));
     }
-    for path in ["links.csv?status=gone", "links.csv?department_id=x", "links.csv?format=pdf", "customers.csv?format="] {
+    for path in ["links.csv?status=gone", "links.csv?department_id=x", "links.csv?format=pdf", "customers.csv?format="]
+    {
         let answer = boss.client.get(&format!("/api/v1/export/{path}")).await;
         assert_eq!(answer.status, if path.ends_with('=') { 200 } else { 400 }, "{path}: {answer:?}");
     }
@@ -128,7 +151,8 @@ async fn calls_are_filtered_by_status_and_department() {
     let mut ids = Vec::new();
     for (number, (department, status)) in
         [(line, "missed"), (line, "completed"), (other, "missed"), (other, "cancelled"), (other, "queued")]
-            .into_iter().enumerate()
+            .into_iter()
+            .enumerate()
     {
         let call = Call { status, ..Call::waiting(department, app.now().plus_seconds(number as u64)) };
         ids.push(put(&app, company.tenant, number as i64 + 1, &call).await.to_string());
@@ -223,9 +247,16 @@ async fn customers_have_the_figures_of_their_list() {
     let list = boss.client.get("/api/v1/customers?sort_by=inserted_at").await.expect(200).body;
     assert_eq!(customers.objects().len(), 3);
     for (object, listed) in customers.objects().iter().zip(list["data"].as_array().unwrap()) {
-        for (column, field) in [("id", "id"), ("name", "name"), ("email", "email"), ("phone", "phone"),
-            ("document", "document"), ("call_count", "call_count"), ("last_call_at", "last_call_at"),
-            ("created_at", "inserted_at")] {
+        for (column, field) in [
+            ("id", "id"),
+            ("name", "name"),
+            ("email", "email"),
+            ("phone", "phone"),
+            ("document", "document"),
+            ("call_count", "call_count"),
+            ("last_call_at", "last_call_at"),
+            ("created_at", "inserted_at"),
+        ] {
             assert_eq!(object[column], listed[field], "{column} of {listed}");
         }
     }
@@ -235,8 +266,11 @@ async fn customers_have_the_figures_of_their_list() {
     let last = customers.objects()[0]["last_call_at"].as_str().unwrap().to_owned();
     assert_eq!(
         rows.rows(CUSTOMERS_HEADER)[0],
-        format!("{},Carlos Ferreira,carlos@email.com,+5511999998888,123.456.789-00,3,{last},{}",
-            carlos.id(), carlos.data("inserted_at"))
+        format!(
+            "{},Carlos Ferreira,carlos@email.com,+5511999998888,123.456.789-00,3,{last},{}",
+            carlos.id(),
+            carlos.data("inserted_at")
+        )
     );
 }
 
@@ -246,7 +280,8 @@ async fn links_have_the_statuses_of_their_list() {
     let company = app.company("acme").await;
     let (line, other) = (company.department("Suporte Técnico").await, company.department("Vendas").await);
     let boss = company.user("Boss", Role::Supervisor).await;
-    let customer = boss.client.post("/api/v1/customers", json!({"name": "Bia", "email": "bia@x.example"})).await.expect(201);
+    let customer =
+        boss.client.post("/api/v1/customers", json!({"name": "Bia", "email": "bia@x.example"})).await.expect(201);
     let make = async |fields: Value| {
         let made = boss.client.post("/api/v1/access-links", fields).await.expect(201);
         app.advance(Duration::from_secs(1)).await;
@@ -254,7 +289,8 @@ async fn links_have_the_statuses_of_their_list() {
     };
     let tomorrow = app.now().plus_seconds(86_400).to_string();
     let used = make(json!({"department_id": line, "single_use": true, "customer_name": "Carlos Ferreira",
-        "customer_email": "carlos@email.com", "expires_at": tomorrow})).await;
+        "customer_email": "carlos@email.com", "expires_at": tomorrow}))
+    .await;
     let cancelled = make(json!({"department_id": line})).await;
     let expired = make(json!({"department_id": other, "expires_at": app.now().plus_seconds(60).to_string()})).await;
     let active = make(json!({"department_id": other, "customer_id": customer.id()})).await;
@@ -269,13 +305,31 @@ async fn links_have_the_statuses_of_their_list() {
     let rows = all.rows(LINKS_HEADER);
     assert_eq!(
         rows[0],
-        format!("{},{},used,Suporte Técnico,Carlos Ferreira,carlos@email.com,{tomorrow},{used_at},{}",
-            used.id(), used.data("token"), used.data("inserted_at"))
+        format!(
+            "{},{},used,Suporte Técnico,Carlos Ferreira,carlos@email.com,{tomorrow},{used_at},{}",
+            used.id(),
+            used.data("token"),
+            used.data("inserted_at")
+        )
     );
-    assert_eq!(rows[1], format!("{},{},cancelled,Suporte Técnico,,,,,{}", cancelled.id(), cancelled.data("token"),
-        cancelled.data("inserted_at")));
-    assert_eq!(rows[3], format!("{},{},active,Vendas,Bia,bia@x.example,,,{}", active.id(), active.data("token"),
-        active.data("inserted_at")));
+    assert_eq!(
+        rows[1],
+        format!(
+            "{},{},cancelled,Suporte Técnico,,,,,{}",
+            cancelled.id(),
+            cancelled.data("token"),
+            cancelled.data("inserted_at")
+        )
+    );
+    assert_eq!(
+        rows[3],
+        format!(
+            "{},{},active,Vendas,Bia,bia@x.example,,,{}",
+            active.id(),
+            active.data("token"),
+            active.data("inserted_at")
+        )
+    );
     for (status, link) in [("used", &used), ("cancelled", &cancelled), ("expired", &expired), ("active", &active)] {
         let some = file(&boss.client, &format!("links.csv?status={status}")).await;
         assert_eq!(some.ids(LINKS_HEADER), [link.id()], "{status}");

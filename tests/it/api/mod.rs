@@ -1,6 +1,7 @@
 //! The REST API, one file for each resource, named as in its URLs; then what holds for all of them.
 
 mod access_links;
+mod analytics;
 mod api_tokens;
 mod appointment_page;
 mod appointments;
@@ -13,6 +14,9 @@ mod call_moves;
 mod call_notes;
 mod call_tags;
 mod calls;
+mod calls_export;
+mod calls_history;
+mod calls_history_fields;
 mod company;
 mod customers;
 mod departments;
@@ -28,6 +32,7 @@ mod notifications;
 mod openapi;
 mod origins;
 mod password_reset;
+mod past_calls;
 mod providers;
 mod public_call;
 mod rate_limits;

@@ -99,8 +99,14 @@ impl Builder {
 
 async fn serve(config: &Config, clock: &Clock, ids: &IdSource, probes: &Probes, routes: Router<AppState>) -> App {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let parts =
-        Parts { listener: Some(listener), clock: clock.clone(), ids: ids.clone(), probes: probes.clone(), routes };
+    let parts = Parts {
+        listener: Some(listener),
+        clock: clock.clone(),
+        ids: ids.clone(),
+        probes: probes.clone(),
+        hash_program: None,
+        routes,
+    };
     App::start(config.clone(), parts).await.unwrap()
 }
 

@@ -2,5 +2,6 @@
 
 mod appointment;
 mod busy_day;
+mod one_truth;
 pub mod order;
 mod transfer;
