@@ -126,6 +126,7 @@ impl ApiError {
             | ApiError::Unauthorized(detail)
             | ApiError::PlanLimit(detail)
             | ApiError::NotFound(detail)
+            | ApiError::Gone { detail, .. }
             | ApiError::Rejected { detail, .. } => detail.clone(),
             ApiError::Forbidden => "Forbidden".into(),
             ApiError::MethodNotAllowed => "Method not allowed".into(),
