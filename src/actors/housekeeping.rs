@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::domain::clock::{Clock, Timestamp};
-use crate::store::{Result, Store, idempotency, password_resets, sessions, webhooks};
+use crate::store::{Result, Store, feed, idempotency, password_resets, sessions, webhooks};
 
 /// Between two rounds: what is kept for days may stay some minutes longer.
 const EVERY: Duration = Duration::from_secs(10 * 60);
@@ -19,6 +19,8 @@ const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 pub struct Kept {
     /// What webhooks were told.
     pub webhook_days: u32,
+    /// Facts of the feed; 0 is for ever.
+    pub event_days: u32,
 }
 
 /// Throws away what is over, for ever. Spawned once by whoever starts the server.
@@ -50,9 +52,11 @@ enum Kind {
     RefreshTokens,
     PasswordResets,
     WebhookDeliveries,
+    Facts,
 }
 
-const KINDS: [Kind; 4] = [Kind::Answers, Kind::RefreshTokens, Kind::PasswordResets, Kind::WebhookDeliveries];
+const KINDS: [Kind; 5] =
+    [Kind::Answers, Kind::RefreshTokens, Kind::PasswordResets, Kind::WebhookDeliveries, Kind::Facts];
 
 impl Kind {
     /// Throws away a slice; how many rows it had.
@@ -64,6 +68,10 @@ impl Kind {
             Kind::WebhookDeliveries => {
                 let days = Duration::from_secs(u64::from(kept.webhook_days.max(1)) * SECONDS_PER_DAY);
                 webhooks::sweep(store, now - days).await
+            }
+            Kind::Facts if kept.event_days == 0 => Ok(0),
+            Kind::Facts => {
+                feed::sweep(store, now - Duration::from_secs(u64::from(kept.event_days) * SECONDS_PER_DAY)).await
             }
         }
     }

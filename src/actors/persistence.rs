@@ -320,6 +320,15 @@ impl Shard {
         if finished.writes.iter().any(|write| !write.entry.told.is_empty()) {
             self.bells.webhooks.wake();
         }
+        let mut rung = None;
+        for write in &finished.writes {
+            let told = !write.entry.events.is_empty() && !finished.refused.contains(&write.tenant);
+            // Neighbours are mostly of one company.
+            if told && rung != Some(write.tenant) {
+                rung = Some(write.tenant);
+                self.bells.feed.ring(write.tenant);
+            }
+        }
         let may_meet = |call: &CallSnapshot| call.link_id.is_some() && call.status() == Status::Completed;
         if finished.writes.iter().any(|write| write.entry.call.as_ref().is_some_and(|call| may_meet(call))) {
             self.bells.appointments.ring();

@@ -231,7 +231,10 @@ impl App {
             database.epoch(),
             stopping.clone(),
         );
-        let kept = housekeeping::Kept { webhook_days: config.webhooks.retention_days };
+        let kept = housekeeping::Kept {
+            webhook_days: config.webhooks.retention_days,
+            event_days: config.feed.event_retention_days,
+        };
         let background = vec![
             tokio::spawn(deliverer.run()),
             tokio::spawn(follower.run()),

@@ -8,6 +8,7 @@
 
 mod auth;
 mod database;
+mod feed;
 mod files;
 mod limits;
 mod mail;
@@ -19,6 +20,7 @@ mod webhooks;
 
 pub use auth::Auth;
 pub use database::Database;
+pub use feed::Feed;
 pub use files::Files;
 pub use limits::Limits;
 pub use mail::Mail;
@@ -55,6 +57,9 @@ pub struct Config {
     /// Calls to companies' own systems.
     #[command(flatten)]
     pub webhooks: Webhooks,
+    /// How long what happened is remembered.
+    #[command(flatten)]
+    pub feed: Feed,
     /// Servers for the media of calls.
     #[command(flatten)]
     pub turn: Turn,

@@ -55,6 +55,15 @@ impl Callers {
         }
     }
 
+    /// Whether an API token that was believed still is, in a role of at least `least`: for what goes on longer than a request. While
+    /// that cannot be found out, it is.
+    pub async fn still_reaches(&self, token: &str, least: Role) -> bool {
+        match self.staff(token).await {
+            Ok(staff) => staff.role >= least,
+            Err(error) => matches!(error, ApiError::Unavailable { .. }),
+        }
+    }
+
     /// Whom `token` stands for now.
     async fn staff(&self, token: &str) -> Result<Staff, ApiError> {
         match &self.api_tokens {

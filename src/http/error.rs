@@ -64,6 +64,8 @@ pub enum ApiError {
     PlanLimit(Text),
     /// 404: unknown or foreign; which of both is never told.
     NotFound(Text),
+    /// 410: it was there and is kept no more; `code` is for programs, `detail` for people.
+    Gone { code: &'static str, detail: Text },
     /// 405: the path exists, the method does not.
     MethodNotAllowed,
     /// 408: the body did not come in time.
@@ -124,6 +126,7 @@ impl ApiError {
             | ApiError::Unauthorized(detail)
             | ApiError::PlanLimit(detail)
             | ApiError::NotFound(detail)
+            | ApiError::Gone { detail, .. }
             | ApiError::Rejected { detail, .. } => detail.clone(),
             ApiError::Forbidden => "Forbidden".into(),
             ApiError::MethodNotAllowed => "Method not allowed".into(),
@@ -144,6 +147,7 @@ impl ApiError {
             ApiError::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             ApiError::Forbidden | ApiError::PlanLimit(_) => StatusCode::FORBIDDEN,
             ApiError::NotFound(_) => StatusCode::NOT_FOUND,
+            ApiError::Gone { .. } => StatusCode::GONE,
             ApiError::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::Timeout => StatusCode::REQUEST_TIMEOUT,
             ApiError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -268,7 +272,7 @@ impl IntoResponse for ApiError {
                 let items = items.into_iter().map(|(index, errors)| ItemErrors { index, errors }).collect::<Vec<_>>();
                 (status, Json(Errors { errors: BTreeMap::from([(field, items)]) })).into_response()
             }
-            ApiError::Rejected { code, detail } => {
+            ApiError::Gone { code, detail } | ApiError::Rejected { code, detail } => {
                 (status, Json(detail_body(detail, Some(code), None))).into_response()
             }
             ApiError::TooManyRequests { retry_after_seconds } => {

@@ -14,6 +14,7 @@
 //! | `public_url` | how this server is called from outside |
 //! | `lookups` | small memories of links and of calls' tenants |
 //! | `receiving`, `sending`, `exporting` | files in and out, reports |
+//! | `event_stream` | the event feed for who stays |
 //! | `rate_limit`, `request_log`, `security_headers` | what surrounds every route |
 //! | `pages` | the few pages this server shows itself |
 //! | `routes/*` | one resource each |
@@ -34,6 +35,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub mod caller;
 pub mod envelope;
 pub mod error;
+mod event_stream;
 pub mod exporting;
 pub mod foreign_errors;
 pub mod idempotency;
@@ -95,6 +97,7 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::customers::routes())
         .merge(routes::department_users::routes())
         .merge(routes::departments::routes())
+        .merge(routes::events::routes())
         .merge(routes::exports::routes())
         .merge(routes::me::routes())
         .merge(routes::notifications::routes())
@@ -168,6 +171,7 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
             HeaderName::from_static("idempotency-key"),
             RANGE,
             IF_RANGE,
+            event_stream::LAST_EVENT_ID.clone(),
             request_log::REQUEST_ID.clone(),
         ])
         .expose_headers([

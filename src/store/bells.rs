@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::feed_bells::FeedBells;
 use super::webhooks::Outbox;
 
 /// One bell for each follower.
 #[derive(Clone, Debug, Default)]
 pub struct Bells {
+    /// Companies have new facts in their feeds.
+    pub feed: FeedBells,
     /// Webhooks are to be called.
     pub webhooks: Outbox,
     /// A company moved to another time zone.

@@ -14,7 +14,8 @@
 //! | `ownership` | one process owns one database |
 //! | `record` | the group commit of the record |
 //! | `restore` | what queues and tenants are rebuilt from |
-//! | `events` | the tenant's numbered feed of facts |
+//! | `events` | the tenant's numbered feed of facts: appending to it |
+//! | `feed` | reading it by a cursor, throwing away what is old |
 //! | `generated` | histories that `vez data generate` makes up |
 //! | `numbers` | committed blocks of numbers |
 //! | `work` | the transaction in which staff change rows, with its author |
@@ -41,6 +42,8 @@ pub mod departments;
 pub mod embedded;
 mod error;
 pub mod events;
+pub mod feed;
+mod feed_bells;
 pub mod generated;
 pub mod idempotency;
 mod identifiers;
@@ -82,6 +85,7 @@ pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 pub use bells::{Bell, Bells};
 pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
+pub use feed_bells::{FeedBells, FeedListener, Full, LISTENERS_MAX, LISTENERS_PER_COMPANY_MAX};
 pub use members::Membership;
 pub use migrate::migrate;
 pub use page::{PAGE_SIZE_MAX, Page, Paged, Sort, SortOrder};

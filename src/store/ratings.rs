@@ -75,6 +75,7 @@ pub async fn rate(
     .await?;
     if done.rows_affected() > 0 {
         tx.commit().await?;
+        store.bells().feed.ring(tenant);
         return Ok(Rated::Done);
     }
     let row =

@@ -152,7 +152,8 @@ impl Filled<'_> {
                     break;
                 }
             }
-            here.retain(|user| agents.iter().all(|worker: &Worker| worker.user != *user));
+            // Whoever took part in what is there already cannot have been in two places at once.
+            here.retain(|user| !command.append && agents.iter().all(|worker: &Worker| worker.user != *user));
             here.sort_unstable();
             here.truncate(wanted[place]);
             missing.extend(std::iter::repeat_n(place, wanted[place] - here.len()));

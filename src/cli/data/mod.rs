@@ -4,7 +4,6 @@
 //! does.
 
 mod company;
-mod statuses;
 
 use anyhow::{Context as _, bail};
 use chrono::{Days, NaiveDate, Timelike as _};
@@ -13,19 +12,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
 use super::commands::say;
-use super::generate::{self, Interval, Plan, Sink};
+use super::generate::{self, Plan, Sink};
 use crate::config::Database;
 use crate::domain::clock::Clock;
 use crate::domain::ids::{IdSource, TenantId};
-use crate::store::generated::{self, CallRow, Chunk, CustomerRow, FactRow, LinkRow, Loader};
+use crate::store::generated::{self, CallRow, Chunk, CustomerRow, FactRow, IntervalRow, LinkRow, Loader};
 use crate::store::numbers::{self, Counter};
 use crate::store::{ConnectOptions, Store, migrate};
 use company::Filled;
-use statuses::Statuses;
 
-/// Calls of one transaction: large enough that its own cost does not count, small enough that memory stays flat.
-const CHUNK_CALLS: u64 = 50_000;
-/// A chunk that carries facts also holds the feed's counter, for which a running server may wait.
+/// Calls of one transaction: large enough that its own cost does not count, small enough that memory stays flat and that a
+/// server which runs beside this does not wait for the company's counters for long. With facts it is several times the rows.
+const CHUNK_CALLS: u64 = 25_000;
 const CHUNK_CALLS_WITH_FACTS: u64 = 10_000;
 /// Chunks between the generator and the database: one being written, one ready.
 const CHUNKS_READY: usize = 1;
@@ -77,7 +75,7 @@ pub struct Generate {
     /// The time zone of a company that is made.
     #[arg(long, value_name = "IANA-NAME", default_value = "America/Sao_Paulo")]
     pub zone: String,
-    /// Add to a company that has calls already.
+    /// Add to a company that has calls already, by agents of their own.
     #[arg(long)]
     pub append: bool,
     /// Write the facts of the event feed, too; takes about twice as long.
@@ -190,14 +188,10 @@ async fn write(plan: Plan, options: &ConnectOptions, tenant: TenantId) -> anyhow
             chunk: Chunk::new(tenant),
             tenant,
             calls_max: if plan.facts { CHUNK_CALLS_WITH_FACTS } else { CHUNK_CALLS },
-            statuses: Statuses::default(),
             sender,
             closed: false,
         };
         generate::run(&plan, &ids, &mut filling);
-        for status in std::mem::take(&mut filling.statuses).rest() {
-            filling.chunk.status(&status);
-        }
         filling.send();
     });
     let mut written = [0; 4];
@@ -220,7 +214,6 @@ struct Filling {
     chunk: Chunk,
     tenant: TenantId,
     calls_max: u64,
-    statuses: Statuses,
     sender: mpsc::Sender<Chunk>,
     closed: bool,
 }
@@ -254,10 +247,8 @@ impl Sink for Filling {
         self.chunk.fact(fact);
     }
 
-    fn interval(&mut self, interval: &Interval) {
-        if let Some(ended) = self.statuses.note(interval) {
-            self.chunk.status(&ended);
-        }
+    fn interval(&mut self, interval: &IntervalRow) {
+        self.chunk.interval(interval);
     }
 
     fn is_closed(&self) -> bool {

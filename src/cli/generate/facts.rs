@@ -78,7 +78,12 @@ impl<S: Sink> Simulation<'_, S> {
             return;
         }
         let (to, by) = (self.plan.desks[to].department, self.plan.workers[agent].user);
-        self.data(format_args!(r#"{{"to_department_id":"{to}","to_user_id":null,"transferred_by":"{by}"}}"#));
+        let call = &self.calls[place];
+        let since = call.started_at.max(call.assigned_at).unwrap_or(self.now);
+        let talk = self.now.seconds_since(since);
+        self.data(format_args!(
+            r#"{{"to_department_id":"{to}","to_user_id":null,"transferred_by":"{by}","talk_seconds":{talk}}}"#
+        ));
         self.tell("call_transferred", place, Some(by), true);
     }
 
@@ -121,6 +126,7 @@ impl<S: Sink> Simulation<'_, S> {
         let status = |doing: Option<Doing>| match doing {
             None => "offline",
             Some(Doing::Paused(_)) => "paused",
+            // A lost connection is nobody's choice.
             Some(_) => "available",
         };
         let now = status(doing);

@@ -20,7 +20,7 @@ use chrono_tz::Tz;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, LinkId, UserId};
-use crate::store::generated::{CallRow, CustomerRow, FactRow, LinkRow};
+use crate::store::generated::{CallRow, CustomerRow, FactRow, IntervalRow, LinkRow};
 use calendar::{Day, Opening};
 use chance::Chance;
 
@@ -83,6 +83,8 @@ pub enum Doing {
     InCall(CallId),
     WrapUp(CallId),
     Paused(&'static str),
+    /// Without a connection.
+    Disconnected,
 }
 
 /// Some of an agent's time.
@@ -100,7 +102,10 @@ pub trait Sink {
     fn customer(&mut self, customer: &CustomerRow<'_>);
     fn link(&mut self, link: &LinkRow<'_>);
     fn fact(&mut self, fact: &FactRow<'_>);
-    fn interval(&mut self, interval: &Interval);
+    /// What an agent chose, as the record measures it.
+    fn interval(&mut self, interval: &IntervalRow);
+    /// What an agent did, in more detail than the record keeps.
+    fn did(&mut self, _: &Interval) {}
     /// Whether nobody wants more.
     fn is_closed(&self) -> bool;
 }

@@ -3,7 +3,7 @@
 use super::people::{Customer, describe};
 use super::simulation::{Simulation, What};
 use super::{Sink, fate};
-use crate::domain::call::{EndReason, WaitEstimate};
+use crate::domain::call::EndReason;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, LinkId};
 use crate::store::generated::{CallRow, LinkRow, Rating};
@@ -60,13 +60,12 @@ impl<S: Sink> Simulation<'_, S> {
             last_offer: call.last_offer,
             transfer: call.transfer.as_deref(),
             connected: end_reason != EndReason::NeverConnected,
+            service_level_seconds: call.service_level_seconds,
+            estimate: (call.estimate.p50_seconds, call.estimate.p90_seconds),
             version: call.version,
             rating,
             notes,
             cancel_reason,
-            service_level_seconds: self.plan.desks[desk].service_level_seconds,
-            // Its lines know no handle times to tell a wait by.
-            estimate: WaitEstimate::default(),
         });
         if let (Some(link), Some(since)) = (call.link, call.personal_since) {
             let used = Some((call.joined_at, id));

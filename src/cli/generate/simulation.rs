@@ -13,6 +13,7 @@ use crate::domain::call::{EndReason, LastOffer, OfferOutcome, Phase, ranked_at};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, GrantId, IdSource, LinkId};
 use crate::domain::transfer::Transfer;
+use crate::queue::wait::{Estimate, HandleTimes, estimate};
 use crate::store::generated::{Contact, CustomerRow};
 
 /// Calls by a personal link; the others come by the department's.
@@ -56,6 +57,10 @@ pub(super) struct Call {
     /// Who refused it, until when he is not asked again.
     pub excluded: Vec<(usize, Timestamp)>,
     pub version: i64,
+    /// Of the department that it came to last.
+    pub service_level_seconds: u32,
+    /// What was told at the join.
+    pub estimate: Estimate,
     /// What was planned for it in line, and in its present step, holds only while these are the same.
     pub in_line: u64,
     pub step: u64,
@@ -119,6 +124,10 @@ pub(super) struct Simulation<'a, S> {
     /// Who is free, by department: since when, place.
     pub idle: Vec<BTreeSet<(Timestamp, usize)>>,
     pub agents: Vec<Agent>,
+    /// How many are on duty and not away, by department.
+    pub serving: Vec<u32>,
+    /// How long calls took lately, by department.
+    pub handle_times: Vec<HandleTimes>,
     people: People,
     next_number: i64,
     events: BinaryHeap<Reverse<Scheduled>>,
@@ -188,6 +197,8 @@ impl<'a, S: Sink> Simulation<'a, S> {
             lines: vec![BTreeSet::new(); plan.desks.len()],
             idle: vec![BTreeSet::new(); plan.desks.len()],
             agents: vec![Agent::default(); plan.workers.len()],
+            serving: vec![0; plan.desks.len()],
+            handle_times: vec![HandleTimes::default(); plan.desks.len()],
             people: People::new(plan.first_number.unsigned_abs()),
             next_number: plan.first_number,
             events: BinaryHeap::new(),
@@ -298,6 +309,8 @@ impl<'a, S: Sink> Simulation<'a, S> {
             overdue: false,
             excluded: Vec::new(),
             version: 1,
+            service_level_seconds: self.plan.desks[desk].service_level_seconds,
+            estimate: self.estimate(desk),
             in_line: 0,
             step: 0,
         };
@@ -314,6 +327,15 @@ impl<'a, S: Sink> Simulation<'a, S> {
         };
         self.fact_joined(place);
         self.wait(place, patience);
+    }
+
+    /// The wait that the next call of a department is told, by the real rule.
+    fn estimate(&self, desk: usize) -> Estimate {
+        let line = &self.lines[desk];
+        let position = u32::try_from(line.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let available = u32::try_from(self.idle[desk].len()).unwrap_or(u32::MAX);
+        let head = line.first().map(|(_, _, place)| self.now.since(self.calls[*place].joined_at).as_secs());
+        estimate(position, available, self.serving[desk], self.handle_times[desk].mean_seconds(), head)
     }
 
     /// Puts a call in line, with what its customer will do about it.
@@ -364,6 +386,10 @@ impl<'a, S: Sink> Simulation<'a, S> {
         let wrap_up_ends_at = (talked && wrap_up_seconds > 0).then(|| now.plus_seconds(wrap_up_seconds));
         let busy = self.calls[place].agent;
         self.calls[place].version += 1;
+        if talked && let Some(started) = self.calls[place].started_at {
+            let seconds = now.seconds_since(started) as f64 + wrap_up_seconds as f64;
+            self.handle_times[self.calls[place].desk].note(seconds);
+        }
         self.fact_ended(place, reason);
         self.write(place, reason, wrap_up_ends_at);
         let call = &mut self.calls[place];
@@ -378,7 +404,7 @@ impl<'a, S: Sink> Simulation<'a, S> {
     /// Tells of an agent's time.
     pub(super) fn spent(&mut self, interval: &Interval) {
         if interval.until > interval.from {
-            self.sink.interval(interval);
+            self.sink.did(interval);
         }
     }
 }

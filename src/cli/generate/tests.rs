@@ -38,6 +38,7 @@ struct Collected {
     links: usize,
     facts: Vec<(&'static str, Timestamp, Option<CallId>, String)>,
     intervals: Vec<Interval>,
+    statuses: Vec<IntervalRow>,
 }
 
 impl Sink for Collected {
@@ -72,7 +73,10 @@ impl Sink for Collected {
     fn fact(&mut self, fact: &FactRow<'_>) {
         self.facts.push((fact.kind, fact.at, fact.call_id, fact.data.unwrap_or_default().to_owned()));
     }
-    fn interval(&mut self, interval: &Interval) {
+    fn interval(&mut self, interval: &IntervalRow) {
+        self.statuses.push(*interval);
+    }
+    fn did(&mut self, interval: &Interval) {
         self.intervals.push(*interval);
     }
     fn is_closed(&self) -> bool {
@@ -152,6 +156,19 @@ fn nobody_is_in_two_places_at_once() {
             assert!(pair[0].until <= pair[1].from, "{pair:?}");
         }
     }
+    // What agents chose covers what they did, and the same holds for it.
+    let mut by_user: HashMap<UserId, Vec<&IntervalRow>> = HashMap::new();
+    for status in &history.statuses {
+        assert!(status.from < status.until);
+        by_user.entry(status.user_id).or_default().push(status);
+    }
+    for statuses in by_user.values() {
+        assert!(statuses.windows(2).all(|pair| pair[0].until <= pair[1].from));
+    }
+    let seconds = |from: Timestamp, until: Timestamp| until.since(from).as_secs_f64();
+    let did: f64 = history.intervals.iter().map(|one| seconds(one.from, one.until)).sum();
+    let chose: f64 = history.statuses.iter().map(|one| seconds(one.from, one.until)).sum();
+    assert!((did - chose).abs() < 1.0, "{did} s done, {chose} s chosen");
     // The same by the calls' own rows: from acceptance to end, calls of one agent follow each other. An agent's part of a
     // call that went on to somebody else is told by the intervals alone.
     let mut talks: HashMap<UserId, Vec<(Timestamp, Timestamp)>> = HashMap::new();

@@ -9,6 +9,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::CallId;
 use crate::domain::rules::Rules;
 use crate::domain::transfer::Transfer;
+use crate::store::generated::IntervalRow;
 
 /// An agent now.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,6 +19,8 @@ pub(super) struct Agent {
     /// An offer is out to him; he still counts as available.
     ringing: bool,
     since: Timestamp,
+    /// Since when his status is what it is: being in a call is still being available.
+    chosen_since: Timestamp,
     /// Since when he waits for a call: an offer that was refused begins it anew.
     idle_since: Option<Timestamp>,
     /// What comes after the call.
@@ -30,6 +33,20 @@ pub(super) struct Agent {
 enum Next {
     Pause { seconds: u64, reason: &'static str },
     Home,
+}
+
+/// Whether no call comes to him, whatever he finishes.
+fn is_away(doing: Doing) -> bool {
+    matches!(doing, Doing::Paused(_) | Doing::Disconnected)
+}
+
+/// The status that the record measures; none while off duty.
+fn chosen(doing: Option<Doing>) -> Option<(&'static str, Option<&'static str>)> {
+    Some(match doing? {
+        Doing::Paused(reason) => ("paused", Some(reason)),
+        Doing::Disconnected => ("disconnected", None),
+        Doing::Available | Doing::InCall(_) | Doing::WrapUp(_) => ("available", None),
+    })
 }
 
 impl<S: Sink> Simulation<'_, S> {
@@ -186,6 +203,7 @@ impl<S: Sink> Simulation<'_, S> {
         }));
         (call.agent, call.grant, call.assigned_at, call.step) = (None, None, None, 0);
         call.desk = to;
+        call.service_level_seconds = self.plan.desks[to].service_level_seconds;
         call.overdue = false;
         call.version += 1;
         call.excluded.push((agent, now.plus_seconds(Rules::default().exclusion_seconds)));
@@ -205,7 +223,7 @@ impl<S: Sink> Simulation<'_, S> {
     ) {
         if reason == EndReason::AgentLost {
             let seconds = fate::reconnects_after(&mut self.chance);
-            return self.pause(agent, seconds, "conexão");
+            return self.be_away(agent, seconds, Doing::Disconnected);
         }
         let Some(until) = wrap_up_ends_at else { return self.free(agent) };
         self.turn(agent, Some(Doing::WrapUp(call)));
@@ -218,7 +236,7 @@ impl<S: Sink> Simulation<'_, S> {
     pub(super) fn free(&mut self, agent: usize) {
         match self.agents[agent].next.take() {
             Some(Next::Home) => self.turn(agent, None),
-            Some(Next::Pause { seconds, reason }) => self.pause(agent, seconds, reason),
+            Some(Next::Pause { seconds, reason }) => self.be_away(agent, seconds, Doing::Paused(reason)),
             None => {
                 if self.agents[agent].doing != Some(Doing::Available) {
                     self.turn(agent, Some(Doing::Available));
@@ -229,11 +247,11 @@ impl<S: Sink> Simulation<'_, S> {
         }
     }
 
-    fn pause(&mut self, agent: usize, seconds: u64, reason: &'static str) {
+    fn be_away(&mut self, agent: usize, seconds: u64, doing: Doing) {
         if matches!(self.agents[agent].next, Some(Next::Home)) {
             return self.free(agent);
         }
-        self.turn(agent, Some(Doing::Paused(reason)));
+        self.turn(agent, Some(doing));
         let token = self.fresh();
         self.agents[agent].token = token;
         self.after(seconds as f64, What::PauseOver { agent, token });
@@ -254,7 +272,7 @@ impl<S: Sink> Simulation<'_, S> {
 
     pub(super) fn pause_due(&mut self, agent: usize, seconds: u64, reason: &'static str) {
         let state = &mut self.agents[agent];
-        if state.doing.is_some() && !matches!(state.doing, Some(Doing::Paused(_))) && state.next.is_none() {
+        if state.doing.is_some_and(|doing| !is_away(doing)) && state.next.is_none() {
             state.next = Some(Next::Pause { seconds, reason });
             self.go_unless_busy(agent);
         }
@@ -264,7 +282,7 @@ impl<S: Sink> Simulation<'_, S> {
         let state = &self.agents[agent];
         match state.doing {
             Some(Doing::Available) if !state.ringing => self.free(agent),
-            Some(Doing::Paused(_)) => self.free(agent),
+            Some(doing) if is_away(doing) => self.free(agent),
             None => self.agents[agent].next = None,
             _ => {}
         }
@@ -287,6 +305,26 @@ impl<S: Sink> Simulation<'_, S> {
         }
     }
 
+    /// Tells what the agent chose until now, and counts who serves.
+    fn chose(&mut self, agent: usize, doing: Option<Doing>) {
+        let (now, plan, was) = (self.now, self.plan, self.agents[agent]);
+        let worker = &plan.workers[agent];
+        if let Some((status, reason)) = chosen(was.doing).filter(|_| was.chosen_since < now) {
+            let interval =
+                IntervalRow { user_id: worker.user, status, reason, capacity: 1, from: was.chosen_since, until: now };
+            self.sink.interval(&interval);
+        }
+        let serves = |doing: Option<Doing>| doing.is_some_and(|doing| !is_away(doing));
+        for desk in &worker.desks {
+            match (serves(was.doing), serves(doing)) {
+                (false, true) => self.serving[*desk] += 1,
+                (true, false) => self.serving[*desk] = self.serving[*desk].saturating_sub(1),
+                _ => {}
+            }
+        }
+        self.agents[agent].chosen_since = now;
+    }
+
     /// The agent does something else from now on.
     fn turn(&mut self, agent: usize, doing: Option<Doing>) {
         self.stop_waiting(agent);
@@ -295,6 +333,9 @@ impl<S: Sink> Simulation<'_, S> {
         if let Some(doing) = was.doing {
             let user = self.plan.workers[agent].user;
             self.spent(&Interval { user, doing, from: was.since, until: now });
+        }
+        if chosen(was.doing) != chosen(doing) {
+            self.chose(agent, doing);
         }
         let state = &mut self.agents[agent];
         (state.doing, state.since) = (doing, now);

@@ -9,12 +9,15 @@ use uuid::Uuid;
 
 use crate::auth::api_token;
 use crate::domain::clock::Timestamp;
+use crate::domain::ids::SessionId;
 use crate::domain::role::Role;
 use crate::http::caller::Manager;
 use crate::http::envelope::{Created, Data, Deleted, Page};
 use crate::http::error::ApiError;
 use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, Params, Query, QueryInput, described_bodies};
 use crate::http::state::AppState;
+use crate::live::hub::Login;
+use crate::live::outbox::Close;
 use crate::store::api_tokens::{self, ApiToken, ApiTokenSort, NewApiToken};
 use crate::store::{self, Sort, SortOrder};
 
@@ -135,5 +138,7 @@ async fn revoke(State(state): State<AppState>, staff: Manager, Ids(id): Ids<Uuid
     }
     work.commit().await?;
     state.callers.forget_token(id);
+    // Whatever listens by it hears no more.
+    state.hub.close_sockets(staff.tenant, Login::Session(SessionId(id)), Close::LOGGED_OUT);
     Ok(Deleted::of(id))
 }

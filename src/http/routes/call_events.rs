@@ -12,7 +12,7 @@ use crate::http::error::ApiError;
 use crate::http::input::{Ids, Params, Query, QueryInput};
 use crate::http::state::AppState;
 use crate::store::call_timeline::{self, CallEvent};
-use crate::store::{self, Store};
+use crate::store::{self, Store, feed};
 
 /// `/api/v1/calls/:id/events`.
 pub fn routes() -> OpenApiRouter<AppState> {
@@ -32,9 +32,15 @@ impl QueryInput for EventList {
 /// List what happened to a call
 ///
 /// Oldest first: joined, each offer with its outcome, assigned, started, returned, transferred, ended, rated. `data` holds
-/// ids, times and reasons; names and typed texts are elsewhere.
+/// ids, times and reasons; names and typed texts are elsewhere. Facts are kept for a time that the operator chooses: of a call
+/// whose first one is gone nothing is told, since part of a story would mislead, and the answer is 410.
 #[utoipa::path(get, path = "/api/v1/calls/{id}/events", tag = "Calls", security(("staff" = ["attendant"])),
-    params(Query<EventList>), responses((status = 200, body = Page<CallEvent>)))]
+    params(Query<EventList>),
+    responses(
+        (status = 200, body = Page<CallEvent>),
+        (status = 410, description = "It is not kept any more.", body = Object, example = json!({"errors": {
+            "detail": "What happened to this call is not kept any more", "code": "events_too_old"}})),
+    ))]
 async fn list_events(
     State(store): State<Store>,
     staff: Staff,
@@ -42,5 +48,9 @@ async fn list_events(
     Query(EventList(page)): Query<EventList>,
 ) -> Result<Page<CallEvent>, ApiError> {
     visible(&store, &staff, id).await?;
+    if feed::has_forgotten(&store, staff.tenant, id).await? {
+        let detail = "What happened to this call is not kept any more".into();
+        return Err(ApiError::Gone { code: "events_too_old", detail });
+    }
     Ok(call_timeline::list(&store, staff.tenant, id, page).await?.into())
 }

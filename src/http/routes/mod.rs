@@ -22,6 +22,7 @@ pub mod company;
 pub mod customers;
 pub mod department_users;
 pub mod departments;
+pub mod events;
 pub mod exports;
 pub mod health;
 pub mod me;

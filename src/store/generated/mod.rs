@@ -10,7 +10,7 @@ mod tuples;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 
-pub use rows::{CallRow, Chunk, Contact, CustomerRow, FactRow, LinkRow, Rating, StatusRow};
+pub use rows::{CallRow, Chunk, Contact, CustomerRow, FactRow, IntervalRow, LinkRow, Rating};
 use tuples::Tuples;
 
 use super::connect::DatabaseRole;
@@ -31,8 +31,8 @@ const LINK_COLUMNS: &str = "tenant_id, id, token, department_id, customer_id, cu
 const LINK_FIELDS: i16 = 15;
 const FACT_COLUMNS: &str = "seq, kind, at, call_id, department_id, user_id, data";
 const FACT_FIELDS: i16 = 7;
-const STATUS_COLUMNS: &str = "tenant_id, user_id, status, reason, capacity, started_at, ended_at";
-const STATUS_FIELDS: i16 = 7;
+const INTERVAL_COLUMNS: &str = "tenant_id, user_id, status, reason, capacity, started_at, ended_at";
+const INTERVAL_FIELDS: i16 = 7;
 
 /// Bytes handed to the connection at once: it copies what it is given, so a chunk goes in slices.
 const SLICE_BYTES: usize = 256 * 1024;
@@ -48,7 +48,7 @@ const STAGES: [(&str, &str, &str); 5] = [
     ("generated_customers", CUSTOMER_COLUMNS, "customers"),
     ("generated_links", LINK_COLUMNS, "access_links"),
     ("generated_facts", FACT_COLUMNS, "events"),
-    ("generated_statuses", STATUS_COLUMNS, "agent_intervals"),
+    ("generated_intervals", INTERVAL_COLUMNS, "agent_intervals"),
 ];
 
 /// Whether the company has calls, open or ended.
@@ -82,50 +82,41 @@ impl Loader {
         Ok(Self { connection })
     }
 
-    /// Writes a chunk, all of it or nothing. Facts take their numbers from the company's counter in the same transaction, so
-    /// the feed stays without gaps also beside a running server, which waits that long with what the company does.
+    /// Writes a chunk, all of it or nothing. As every writer of calls and facts does, it first takes the company's counters: so
+    /// the feed stays without gaps and the sums agree with the rows also beside a running server, which waits that long with
+    /// what this company does.
     pub async fn write(&mut self, tenant: TenantId, chunk: Chunk) -> Result<()> {
         let mut tx = self.connection.begin().await?;
-        let facts = chunk.facts.rows();
-        for ((stage, columns, table), tuples) in
-            STAGES.into_iter().zip([chunk.calls, chunk.customers, chunk.links, chunk.facts, chunk.statuses])
-        {
-            if tuples.rows() == 0 {
-                continue;
-            }
-            stage_rows(&mut tx, stage, tuples).await?;
-            if table != "events" {
-                let insert = format!(
-                    "INSERT INTO {table} ({columns}{}) SELECT {columns}{} FROM {stage}",
-                    // No process owned the record when these calls were made.
-                    if table == "calls" { ", epoch" } else { "" },
-                    if table == "calls" { ", 0" } else { "" }
-                );
-                sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut *tx).await?;
+        let facts = i64::try_from(chunk.facts.rows()).unwrap_or(i64::MAX);
+        let Chunk { calls, customers, links, facts: told, intervals, .. } = chunk;
+        let staged = [&calls, &customers, &links, &told, &intervals].map(|tuples| tuples.rows() > 0);
+        for ((stage, ..), tuples) in STAGES.into_iter().zip([calls, customers, links, told, intervals]) {
+            if tuples.rows() > 0 {
+                stage_rows(&mut tx, stage, tuples).await?;
             }
         }
-        if facts > 0 {
-            let last = sqlx::query_scalar!(
-                "UPDATE tenant_counters SET event_seq = event_seq + $2 WHERE tenant_id = $1 RETURNING event_seq",
-                tenant.0,
-                i64::try_from(facts).unwrap_or(i64::MAX)
-            )
-            .fetch_optional(&mut *tx)
-            .await?;
-            let Some(last) = last else {
-                return Err(StoreError::Corrupt {
-                    table: "tenant_counters",
-                    column: "tenant_id",
-                    row: tenant.to_string(),
-                });
+        let last = sqlx::query_scalar!(
+            "UPDATE tenant_counters SET event_seq = event_seq + $2 WHERE tenant_id = $1 RETURNING event_seq",
+            tenant.0,
+            facts
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(last) = last else {
+            return Err(StoreError::Corrupt { table: "tenant_counters", column: "tenant_id", row: tenant.to_string() });
+        };
+        for ((stage, columns, table), _) in STAGES.into_iter().zip(staged).filter(|(_, staged)| *staged) {
+            let insert = match table {
+                // Ids print as hexadecimal digits and hyphens, so this one cannot end its literal.
+                "events" => format!(
+                    "INSERT INTO events (tenant_id, {columns})
+                     SELECT '{tenant}', {} + seq, kind, at, call_id, department_id, user_id, data FROM {stage}",
+                    last - facts
+                ),
+                // No process owned the record when these calls were made.
+                "calls" => format!("INSERT INTO calls ({columns}, epoch) SELECT {columns}, 0 FROM {stage}"),
+                table => format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {stage}"),
             };
-            let before = last - i64::try_from(facts).unwrap_or(i64::MAX);
-            // Ids print as hexadecimal digits and hyphens, so this one cannot end its literal.
-            let insert = format!(
-                "INSERT INTO events (tenant_id, seq, kind, at, call_id, department_id, user_id, data)
-                 SELECT '{tenant}', {before} + seq, kind, at, call_id, department_id, user_id, data
-                 FROM generated_facts"
-            );
             sqlx::raw_sql(AssertSqlSafe(insert)).execute(&mut *tx).await?;
         }
         tx.commit().await?;
@@ -135,7 +126,9 @@ impl Loader {
     /// Tells the planner of what is new. Only the tables' owner may; for anybody else Postgres does it itself, a while later.
     pub async fn close(mut self) -> Result<()> {
         sqlx::raw_sql("RESET ROLE; SET statement_timeout = 0").execute(&mut self.connection).await?;
-        sqlx::raw_sql("VACUUM (ANALYZE) calls, customers, access_links, events").execute(&mut self.connection).await?;
+        sqlx::raw_sql("VACUUM (ANALYZE) calls, customers, access_links, events, agent_intervals")
+            .execute(&mut self.connection)
+            .await?;
         Ok(self.connection.close().await?)
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use uuid::Uuid;
 
 use super::tuples::Tuples;
-use crate::domain::call::{EndReason, LastOffer, Phase, WaitEstimate, status};
+use crate::domain::call::{EndReason, LastOffer, Phase, status};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, CustomerId, DepartmentId, GrantId, LinkId, TenantId, UserId};
 use crate::domain::transfer::Transfer;
@@ -35,14 +35,14 @@ pub struct CallRow<'a> {
     pub last_offer: Option<LastOffer>,
     pub transfer: Option<&'a Transfer>,
     pub connected: bool,
+    /// The department's at the join, in seconds.
+    pub service_level_seconds: u32,
+    /// What was told at the join: seconds that half, and nine of ten, wait at most.
+    pub estimate: (Option<u64>, Option<u64>),
     pub version: i64,
     pub rating: Option<Rating<'a>>,
     pub notes: Option<&'a str>,
     pub cancel_reason: Option<&'a str>,
-    /// The wait that was in time.
-    pub service_level_seconds: u32,
-    /// What was told at the join.
-    pub estimate: WaitEstimate,
 }
 
 /// What a customer said of a call.
@@ -100,13 +100,14 @@ pub struct FactRow<'a> {
     pub data: Option<&'a str>,
 }
 
-/// A status that an agent had for a while.
+/// What an agent chose for a while, as the record measures it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StatusRow {
+pub struct IntervalRow {
     pub user_id: UserId,
-    /// `available` or `paused`.
+    /// `available`, `paused` or `disconnected`.
     pub status: &'static str,
     pub reason: Option<&'static str>,
+    pub capacity: u8,
     pub from: Timestamp,
     pub until: Timestamp,
 }
@@ -119,7 +120,7 @@ pub struct Chunk {
     pub(super) customers: Tuples,
     pub(super) links: Tuples,
     pub(super) facts: Tuples,
-    pub(super) statuses: Tuples,
+    pub(super) intervals: Tuples,
     /// JSON on its way into a row.
     json: String,
 }
@@ -137,7 +138,10 @@ impl Chunk {
 
     /// Bytes it takes, about.
     pub fn bytes(&self) -> usize {
-        [&self.calls, &self.customers, &self.links, &self.facts].iter().map(|tuples| tuples.len()).sum()
+        [&self.calls, &self.customers, &self.links, &self.facts, &self.intervals]
+            .iter()
+            .map(|tuples| tuples.len())
+            .sum()
     }
 
     /// Rows in it: calls, customers, links, facts.
@@ -190,9 +194,9 @@ impl Chunk {
         to.maybe(call.rating, |to, rating| to.time(rating.at));
         to.maybe(call.notes, Tuples::text);
         to.maybe(call.cancel_reason, Tuples::text);
-        to.int4(call.service_level_seconds.cast_signed());
-        to.maybe(call.estimate.p50_seconds, Tuples::seconds);
-        to.maybe(call.estimate.p90_seconds, Tuples::seconds);
+        to.int4(whole(u64::from(call.service_level_seconds)));
+        to.maybe(call.estimate.0, |to, seconds| to.int4(whole(seconds)));
+        to.maybe(call.estimate.1, |to, seconds| to.int4(whole(seconds)));
     }
 
     /// Appends a customer.
@@ -230,17 +234,17 @@ impl Chunk {
         to.time(link.inserted_at);
     }
 
-    /// Appends a status. Generated agents take one call at a time.
-    pub fn status(&mut self, status: &StatusRow) {
-        let (tenant, to) = (self.tenant, &mut self.statuses);
-        to.row(super::STATUS_FIELDS);
+    /// Appends an interval of an agent's time.
+    pub fn interval(&mut self, interval: &IntervalRow) {
+        let (tenant, to) = (self.tenant, &mut self.intervals);
+        to.row(super::INTERVAL_FIELDS);
         to.uuid(tenant);
-        to.uuid(status.user_id.0);
-        to.text(status.status);
-        to.maybe(status.reason, Tuples::text);
-        to.int2(1);
-        to.time(status.from);
-        to.time(status.until);
+        to.uuid(interval.user_id.0);
+        to.text(interval.status);
+        to.maybe(interval.reason, Tuples::text);
+        to.int2(i16::from(interval.capacity));
+        to.time(interval.from);
+        to.time(interval.until);
     }
 
     /// Appends a fact, after those before it.
@@ -255,6 +259,10 @@ impl Chunk {
         to.maybe(fact.user_id, |to, id| to.uuid(id.0));
         to.maybe(fact.data, Tuples::jsonb);
     }
+}
+
+fn whole(seconds: u64) -> i32 {
+    i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
 fn given(text: &str) -> Option<&str> {

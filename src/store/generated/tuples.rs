@@ -90,11 +90,6 @@ impl Tuples {
         self.field(&number.to_be_bytes());
     }
 
-    /// Estimates end at a day.
-    pub fn seconds(&mut self, seconds: u64) {
-        self.int4(i32::try_from(seconds).unwrap_or(i32::MAX));
-    }
-
     pub fn int4(&mut self, number: i32) {
         self.field(&number.to_be_bytes());
     }
