@@ -1,5 +1,6 @@
 //! How fast the record is written: rows and commits a second for several batch sizes and shards, and how long one commit
-//! takes, on a throw-away Postgres that syncs as in production. `cargo bench --bench record [seconds per case]`.
+//! takes, on a throw-away Postgres that syncs as in production, without and with the triggers that keep the sums.
+//! `cargo bench --bench record [seconds per case]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::disallowed_methods)] // A measurement prints, reads the real clock, and stops where it fails.
 
 #[path = "../tests/store/scratch.rs"]
@@ -19,6 +20,16 @@ use world::World;
 
 /// Transitions a call goes through here: join, offer, accept, start, end.
 const STEPS: usize = 5;
+
+/// The triggers that keep the sums (migration 0013).
+const MEASURING: [(&str, &str); 6] = [
+    ("calls", "measured_new"),
+    ("calls", "measured_changed"),
+    ("events", "measured"),
+    ("agents", "measured"),
+    ("agents", "measured_wrap_ups"),
+    ("customers", "measured_new"),
+];
 
 /// A shard's writer and the calls it moves: every batch moves each of its calls one step, so that all steps are mixed.
 struct Load {
@@ -58,6 +69,9 @@ impl Load {
                         _ => Phase::Active,
                     };
                     call.user_id = Some(world.user);
+                    if call.phase == Phase::Active {
+                        (call.accepted_at, call.started_at) = (Some(world.now), Some(world.now));
+                    }
                 }),
             };
             part.events.push(world.event("call_changed", Some(&call)));
@@ -127,11 +141,17 @@ fn main() {
         sqlx::raw_sql("CREATE DATABASE bench").execute(&mut admin).await.unwrap();
         let options = server.options("bench");
         vez::store::migrate(&options).await.unwrap();
+        let mut bench = <sqlx::PgConnection as sqlx::Connection>::connect_with(&options).await.unwrap();
         let store = Store::connect(options.clone(), 4, 4).await.unwrap();
-        println!("shards  rows/batch  rows/s  commits/s  p50 ms  p99 ms");
-        for shards in [1, 2] {
-            for rows in [1usize, 20, 200] {
-                let loads = loads(&store, &options, shards, rows, &format!("b{shards}-{rows}")).await;
+        println!("sums  shards  rows/batch  rows/s  commits/s  p50 ms  p99 ms");
+        for (shards, rows) in [(1, 1usize), (1, 20), (1, 200), (2, 1), (2, 20), (2, 200)] {
+            for sums in ["no", "yes"] {
+                for (table, trigger) in MEASURING {
+                    let word = if sums == "yes" { "ENABLE" } else { "DISABLE" };
+                    let alter = format!("ALTER TABLE {table} {word} TRIGGER {trigger}");
+                    sqlx::raw_sql(sqlx::AssertSqlSafe(alter)).execute(&mut bench).await.unwrap();
+                }
+                let loads = loads(&store, &options, shards, rows, &format!("b{shards}-{rows}-{sums}")).await;
                 let until = Instant::now() + Duration::from_secs(seconds);
                 let mut tasks = tokio::task::JoinSet::new();
                 for mut load in loads {
@@ -148,7 +168,7 @@ fn main() {
                 let commits = times.len() as f64 / seconds as f64;
                 let at = |share: f64| times[(times.len() as f64 * share) as usize].as_secs_f64() * 1e3;
                 println!(
-                    "{shards:>6}  {rows:>10}  {:>6.0}  {commits:>9.0}  {:>6.2}  {:>6.2}",
+                    "{sums:>4}  {shards:>6}  {rows:>10}  {:>6.0}  {commits:>9.0}  {:>6.2}  {:>6.2}",
                     commits * rows as f64,
                     at(0.5),
                     at(0.99)
@@ -157,7 +177,6 @@ fn main() {
         }
         // How many changes stayed in their page: the rest also touched every index of their table.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let mut bench = <sqlx::PgConnection as sqlx::Connection>::connect_with(&options).await.unwrap();
         let hot: Vec<(String, i64, i64)> = sqlx::query_as(
             "SELECT relname::text, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE n_tup_upd > 0 ORDER BY 1",
         )

@@ -118,7 +118,6 @@ pub(super) struct State {
     sequence_out: u64,
     /// Numbers the pushes of `queue:`.
     pub seq: u64,
-    /// What was told last; the company's wallboard shows sums of the day that the department's own numbers lack.
     told: (Stats, Today),
     stats_changed: bool,
     stats_due: Timestamp,

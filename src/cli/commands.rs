@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use super::{
     Cli, Command, Demo, Migrate, Serve, TenantCommand, TenantCreate, TenantPlan, TenantShow, UserCommand, UserCreate,
-    data, demo, report, token,
+    data, demo, export, report, token,
 };
 use crate::app::{App, Parts};
 use crate::auth::{Passwords, hash_worker, passwords};
@@ -18,7 +18,7 @@ use crate::domain::clock::Clock;
 use crate::domain::ids::{DepartmentId, IdSource, TenantId, UserId};
 use crate::domain::plan::Plan;
 use crate::shutdown::Shutdown;
-use crate::store::{Page, Sort, Store, StoreError, departments, migrate, plans, tenants, users};
+use crate::store::{ConnectOptions, Page, Sort, Store, StoreError, departments, migrate, plans, tenants, users};
 
 /// How long stopping may take in all before the process ends anyway (the promise at SIGTERM is ten seconds).
 const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(9);
@@ -39,6 +39,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Report(command) => report::run(command).await,
         Command::HashPasswords => Ok(hash_worker::serve()?),
         Command::Data(command) => data::run(command).await,
+        Command::Export(command) => export::run(command).await,
     }
 }
 
@@ -110,12 +111,20 @@ pub(super) async fn on_store<T>(
     config: &config::Database,
     work: impl AsyncFnOnce(&Store, &Clock, &IdSource) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
+    on_database(config, async |store: &Store, _, clock: &Clock, ids: &IdSource| work(store, clock, ids).await).await
+}
+
+/// As `on_store`, for work that needs connections of its own.
+pub(super) async fn on_database<T>(
+    config: &config::Database,
+    work: impl AsyncFnOnce(&Store, ConnectOptions, &Clock, &IdSource) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let (clock, ids) = (Clock::system(), IdSource::random());
     let (embedded, options) = crate::app::connect(config).await?;
     let done = async {
         migrate(&options).await.context("cannot bring the database up to date")?;
-        let store = Store::connect(options, 2, 1).await?;
-        let done = work(&store, &clock, &ids).await;
+        let store = Store::connect(options.clone(), 2, 1).await?;
+        let done = work(&store, options, &clock, &ids).await;
         store.close().await;
         done
     };
@@ -270,7 +279,11 @@ async fn create_user(command: UserCreate) -> anyhow::Result<()> {
 }
 
 /// The departments with these names.
-async fn named_departments(store: &Store, tenant: TenantId, names: &[String]) -> anyhow::Result<Vec<DepartmentId>> {
+pub(super) async fn named_departments(
+    store: &Store,
+    tenant: TenantId,
+    names: &[String],
+) -> anyhow::Result<Vec<DepartmentId>> {
     let mut found = Vec::new();
     for name in names {
         let page = Page::new(1, 100);

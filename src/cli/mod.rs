@@ -5,6 +5,7 @@
 pub mod commands;
 mod data;
 mod demo;
+mod export;
 pub mod generate;
 mod report;
 mod token;
@@ -18,6 +19,7 @@ use crate::auth::hash_worker;
 use crate::config::{Config, Database, Secret};
 use crate::domain::role::Role;
 use data::DataCommand;
+use export::ExportCommand;
 use report::ReportCommand;
 use token::TokenCommand;
 
@@ -75,6 +77,9 @@ pub enum Command {
     /// Calls of the past, for tests and benchmarks.
     #[command(subcommand, arg_required_else_help = true)]
     Data(DataCommand),
+    /// Rows as CSV, or as newline-delimited JSON, on the standard output.
+    #[command(subcommand, arg_required_else_help = true)]
+    Export(ExportCommand),
 }
 
 /// `vez serve`.
@@ -247,6 +252,9 @@ mod tests {
             "vez token revoke --tenant acme --id 0197348c-0000-7000-8000-000000000000",
             "vez data generate --calls 1000000 --days 90",
             "vez data generate --calls 1 --tenant acme --days 1 --agents 4 --departments 2 --seed 7 --until 2026-02-01",
+            "vez export calls --tenant acme --from 2026-02-01 --to 2026-02-18T12:00:00Z --status missed --department Suporte",
+            "vez export customers --tenant acme --format ndjson",
+            "vez export links --tenant acme --status used --department Suporte --format csv",
             "vez user create --tenant acme --email a@b.example --name Ana --role manager --password-file secret.txt",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {

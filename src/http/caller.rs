@@ -24,7 +24,7 @@ use crate::store::Author;
 
 static TENANT: HeaderName = HeaderName::from_static("x-tenant");
 /// Where Evolux's clients send their token.
-static TOKEN: HeaderName = HeaderName::from_static("token");
+pub static TOKEN: HeaderName = HeaderName::from_static("token");
 
 /// What it takes to tell who sends a request. Cheap to clone.
 #[derive(Clone)]
@@ -169,7 +169,11 @@ where
     }
 }
 
-/// As [`Staff`], for clients of Evolux, who send their token in a header called `token`; the usual one is fine, too.
+/// What Evolux's clients hear who send no token.
+pub const MISSING_TOKEN: &str = "Missing token";
+
+/// As [`Staff`], for clients of Evolux, who send their token in a header called `token`; the usual one is fine, too. With
+/// neither it is 400, as there.
 #[derive(Clone, Debug)]
 pub struct TokenHeader(pub Staff);
 
@@ -182,7 +186,8 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let named = parts.headers.get(&TOKEN).and_then(|token| token.to_str().ok()).map(str::trim);
-        let token = named.or_else(|| bearer(&parts.headers)).ok_or_else(ApiError::unauthorized)?;
+        let named = named.filter(|token| !token.is_empty());
+        let token = named.or_else(|| bearer(&parts.headers)).ok_or(ApiError::BadRequest(MISSING_TOKEN.into()))?;
         Callers::from_ref(state).sender(token, parts).await.map(Self)
     }
 }

@@ -119,6 +119,27 @@ impl ApiError {
         ApiError::Invalid(FieldErrors::of(field, fault))
     }
 
+    /// What is said of it: a sentence for people.
+    pub fn detail(&self) -> Text {
+        match self {
+            ApiError::BadRequest(detail)
+            | ApiError::Unauthorized(detail)
+            | ApiError::PlanLimit(detail)
+            | ApiError::NotFound(detail)
+            | ApiError::Gone { detail, .. }
+            | ApiError::Rejected { detail, .. } => detail.clone(),
+            ApiError::Forbidden => "Forbidden".into(),
+            ApiError::MethodNotAllowed => "Method not allowed".into(),
+            ApiError::Timeout => "The request body took too long".into(),
+            ApiError::TooLarge => "The request body is too large".into(),
+            ApiError::BadParameters(_) => "The parameters are invalid".into(),
+            ApiError::Invalid(_) | ApiError::InvalidItems { .. } => "The request body is invalid".into(),
+            ApiError::TooManyRequests { .. } => "Too many requests".into(),
+            ApiError::Unavailable { .. } => UNAVAILABLE_DETAIL.into(),
+            ApiError::Internal { .. } | ApiError::Answered { .. } => INTERNAL_DETAIL.into(),
+        }
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -239,16 +260,8 @@ pub const UNAVAILABLE_DETAIL: &str = "Temporarily unavailable, please try again"
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
-        let plain = |detail: Text| (status, Json(detail_body(detail, None, None))).into_response();
+        let plain = (status, Json(detail_body(self.detail(), None, None)));
         match self {
-            ApiError::BadRequest(detail)
-            | ApiError::Unauthorized(detail)
-            | ApiError::PlanLimit(detail)
-            | ApiError::NotFound(detail) => plain(detail),
-            ApiError::Forbidden => plain("Forbidden".into()),
-            ApiError::MethodNotAllowed => plain("Method not allowed".into()),
-            ApiError::Timeout => plain("The request body took too long".into()),
-            ApiError::TooLarge => plain("The request body is too large".into()),
             ApiError::Answered { body, .. } => {
                 (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
             }
@@ -263,18 +276,19 @@ impl IntoResponse for ApiError {
                 (status, Json(detail_body(detail, Some(code), None))).into_response()
             }
             ApiError::TooManyRequests { retry_after_seconds } => {
-                with_retry_after(plain("Too many requests".into()), retry_after_seconds)
+                with_retry_after(plain.into_response(), retry_after_seconds)
             }
             ApiError::Unavailable { retry_after_seconds, cause } => {
-                let mut response = with_retry_after(plain(UNAVAILABLE_DETAIL.into()), retry_after_seconds);
+                let mut response = with_retry_after(plain.into_response(), retry_after_seconds);
                 response.extensions_mut().insert(Fault(cause));
                 response
             }
             ApiError::Internal { fault } => {
-                let mut response = plain(INTERNAL_DETAIL.into());
+                let mut response = plain.into_response();
                 response.extensions_mut().insert(Fault(fault));
                 response
             }
+            _ => plain.into_response(),
         }
     }
 }

@@ -123,6 +123,7 @@ mod tests {
     fn link(status: LinkStatus, expires_at: Option<Timestamp>) -> Link {
         Link {
             id: LinkId(Uuid::from_u128(1)),
+            name: None,
             token: "t".to_owned(),
             status,
             department_id: DepartmentId(Uuid::from_u128(2)),

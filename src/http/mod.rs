@@ -10,6 +10,7 @@
 //! | `idempotency` | answers given again |
 //! | `openapi` | the description of the API |
 //! | `envelope`, `error` | the shapes of good and bad answers |
+//! | `foreign_errors` | bad answers in other products' shapes |
 //! | `public_url` | how this server is called from outside |
 //! | `lookups` | small memories of links and of calls' tenants |
 //! | `receiving`, `sending`, `exporting` | files in and out, reports |
@@ -36,6 +37,7 @@ pub mod envelope;
 pub mod error;
 mod event_stream;
 pub mod exporting;
+pub mod foreign_errors;
 pub mod idempotency;
 pub mod input;
 pub mod logins;
@@ -89,6 +91,8 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::call_notes::routes())
         .merge(routes::call_tags::routes())
         .merge(routes::calls::routes())
+        .merge(routes::calls_export::routes())
+        .merge(routes::calls_history::routes())
         .merge(routes::company::routes())
         .merge(routes::customers::routes())
         .merge(routes::department_users::routes())
@@ -163,6 +167,7 @@ fn cors(origins: &[HeaderValue]) -> CorsLayer {
             AUTHORIZATION,
             CONTENT_TYPE,
             HeaderName::from_static("x-tenant"),
+            caller::TOKEN.clone(),
             HeaderName::from_static("idempotency-key"),
             RANGE,
             IF_RANGE,

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::{Fault, INTERNAL_DETAIL, UNAVAILABLE_DETAIL, detail_body};
+use super::foreign_errors::Worded;
 use super::rate_limit::RateLimits;
 use crate::domain::clock::Clock;
 use crate::domain::ids::{IdSource, TenantId};
@@ -97,7 +98,7 @@ pub async fn log_request(
 /// Puts the id into the header and, where this server is at fault, into the body; what else the answer says stays.
 fn with_id(mut response: Response, at_fault: bool, request_id: &str) -> Response {
     let status = response.status();
-    if at_fault {
+    if at_fault && response.extensions().get::<Worded>().is_none() {
         let detail = if status == StatusCode::SERVICE_UNAVAILABLE { UNAVAILABLE_DETAIL } else { INTERNAL_DETAIL };
         let named = Json(detail_body(detail.into(), None, Some(request_id.to_owned()))).into_response();
         let (kind, body) = (named.headers().get(CONTENT_TYPE).cloned(), named.into_body());

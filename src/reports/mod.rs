@@ -14,9 +14,13 @@
 //! | `stream` | a report's bytes on their way to one reader: bounds, cancelling, breaking off |
 //! | `analytics` | sums of whole days, from what is kept current |
 //! | `calls_csv`, `customers_csv`, `links_csv` | Voki's exports |
+//! | `calls_export` | Burki's export |
+//! | `call_history` | one page of calls that are over, for Evolux's history |
 
 pub mod analytics;
+pub mod call_history;
 pub mod calls_csv;
+pub mod calls_export;
 pub mod columns;
 pub mod csv;
 pub mod cursor;

@@ -19,8 +19,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// rollups; a plan is made for the values it is asked with, since a range may be a day or ten years. Time zones are UTC.
 ///
 /// A single answer may take five minutes, and who reads one waits up to a minute for its reader (`stream::TAKEN_WITHIN`).
-const SESSION: [(&str, &str); 6] = [
+const SESSION: [(&str, &str); 7] = [
     ("jit", "off"),
+    // One question, one core: the queue needs the others.
+    ("max_parallel_workers_per_gather", "0"),
     ("plan_cache_mode", "force_custom_plan"),
     ("statement_timeout", "300s"),
     ("lock_timeout", "10s"),

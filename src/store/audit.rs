@@ -17,6 +17,11 @@ words! {
         Created = "created",
         Updated = "updated",
         Deleted = "deleted",
+        // Facts of the record in which somebody acted on what was not his.
+        CallAssigned = "call_assigned",
+        CallTransferred = "call_transferred",
+        CallEnded = "call_ended",
+        AgentStatusChanged = "agent_status_changed",
     }
 }
 

@@ -259,6 +259,15 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &CallFil
     }
 }
 
+/// The call with this number.
+pub async fn by_number(store: &Store, tenant: TenantId, number: i64) -> Result<Option<CallId>> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let id = sqlx::query_scalar!("SELECT id FROM calls WHERE tenant_id = $1 AND number = $2", tenant.0, number)
+        .fetch_optional(&mut *tx)
+        .await?;
+    Ok(id.map(CallId))
+}
+
 /// The tenant of a call, and nothing else of it.
 pub async fn tenant_of(store: &Store, call: CallId) -> Result<Option<TenantId>> {
     let id = sqlx::query_scalar!("SELECT vez_tenant_of_call($1)", call.0).fetch_one(store.app()).await?;

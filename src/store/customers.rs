@@ -150,18 +150,16 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &Custome
         query.push(" OR k.email ILIKE ").push_bind(pattern.clone());
         query.push(" OR k.phone ILIKE ").push_bind(pattern);
         if let Some(digits) = telephone_digits(search) {
-            query.push(" OR regexp_replace(k.phone, '\\D', '', 'g') LIKE ").push_bind(contains_pattern(&digits));
+            query.push(" OR k.lookup_phone LIKE ").push_bind(contains_pattern(&digits));
         }
         query.push(")");
     }
     if let Some(customer) = filter.duplicates_of {
         query.push(" AND k.id <> ").push_bind(customer.0);
-        // A document or telephone without a digit is nobody's.
         query.push(
             " AND EXISTS (SELECT FROM customers o WHERE o.tenant_id = k.tenant_id \
-             AND (lower(o.email) = lower(k.email) \
-                  OR NULLIF(regexp_replace(o.phone, '\\D', '', 'g'), '') = regexp_replace(k.phone, '\\D', '', 'g') \
-                  OR NULLIF(regexp_replace(o.document, '\\D', '', 'g'), '') = regexp_replace(k.document, '\\D', '', 'g')) \
+             AND (o.lookup_email = k.lookup_email OR o.lookup_phone = k.lookup_phone \
+                  OR o.lookup_document = k.lookup_document) \
              AND (o.id = ",
         );
         query.push_bind(customer.0).push(" OR o.merged_into = ").push_bind(customer.0).push("))");
@@ -303,11 +301,10 @@ pub async fn match_contact(
     let id = sqlx::query_scalar!(
         "SELECT id AS \"id!\" FROM (
              SELECT COALESCE(merged_into, id) AS id, inserted_at, 1 AS kind FROM customers
-             WHERE tenant_id = $1 AND email IS NOT NULL AND lower(email) = lower($2)
+             WHERE tenant_id = $1 AND lookup_email = lower($2)
              UNION ALL
              SELECT COALESCE(merged_into, id), inserted_at, 2 FROM customers
-             WHERE tenant_id = $1 AND phone IS NOT NULL
-               AND regexp_replace(phone, '\\D', '', 'g') = NULLIF(regexp_replace($3, '\\D', '', 'g'), '')
+             WHERE tenant_id = $1 AND lookup_phone = regexp_replace($3, '\\D', '', 'g')
          ) AS found ORDER BY kind, inserted_at, id LIMIT 1",
         tenant.0,
         email,

@@ -46,6 +46,8 @@ pub struct Link {
     /// When the last use was taken that the link allows.
     pub used_at: Option<Timestamp>,
     pub inserted_at: Timestamp,
+    /// What staff call it: the page or the partner it stands for.
+    pub name: Option<String>,
     /// Whether it may be used once: then whoever comes again comes back to his call.
     pub single_use: bool,
     /// How many calls may be joined through it in all; null: any number.
@@ -87,6 +89,7 @@ impl Link {
 #[derive(Clone, Debug)]
 pub struct NewLink {
     pub id: LinkId,
+    pub name: Option<String>,
     pub token: String,
     pub department_id: DepartmentId,
     pub customer_id: Option<CustomerId>,
@@ -107,6 +110,7 @@ impl NewLink {
     pub fn new(id: LinkId, token: String, department_id: DepartmentId) -> Self {
         Self {
             id,
+            name: None,
             token,
             department_id,
             customer_id: None,
@@ -148,6 +152,7 @@ words! {
 #[derive(sqlx::FromRow)]
 struct LinkRow {
     id: Uuid,
+    name: Option<String>,
     token: String,
     department_id: Uuid,
     department_name: String,
@@ -182,6 +187,7 @@ impl LinkRow {
         };
         Link {
             id: LinkId(self.id),
+            name: self.name,
             token: self.token,
             status,
             department_id: DepartmentId(self.department_id),
@@ -228,7 +234,7 @@ pub async fn list(
     narrow(&mut count, tenant, filter, now);
     let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
     let mut query = QueryBuilder::new(
-        "SELECT l.id, l.token, l.department_id, d.name AS department_name, k.id AS customer_id, \
+        "SELECT l.id, l.name, l.token, l.department_id, d.name AS department_name, k.id AS customer_id, \
          COALESCE(l.customer_name, k.name) AS customer_name, COALESCE(l.customer_email, k.email) AS customer_email, \
          COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at, l.cancelled_at, l.max_uses, \
          l.use_count, l.priority, l.required_skills, l.tag_ids, l.custom_fields, l.call_id, l.inserted_at",
@@ -298,7 +304,7 @@ async fn read(
     };
     let rows = sqlx::query_as!(
         LinkRow,
-        r#"SELECT l.id, l.token, l.department_id, d.name AS department_name, k.id AS "customer_id?",
+        r#"SELECT l.id, l.name, l.token, l.department_id, d.name AS department_name, k.id AS "customer_id?",
                   COALESCE(l.customer_name, k.name) AS customer_name, COALESCE(l.customer_email, k.email) AS customer_email,
                   COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at, l.cancelled_at, l.max_uses,
                   l.use_count, l.priority, l.required_skills, l.tag_ids,
@@ -375,15 +381,15 @@ pub async fn create(work: &mut Work, new: &[NewLink]) -> Result<Vec<Link>> {
     sqlx::query!(
         "INSERT INTO access_links (tenant_id, id, token, department_id, customer_id, customer_name, customer_email,
                                    customer_phone, expires_at, max_uses, priority, required_skills, tag_ids, custom_fields,
-                                   inserted_at)
+                                   name, inserted_at)
          SELECT $1, n.id, n.token, n.department_id, COALESCE(k.merged_into, k.id), n.customer_name, n.customer_email,
                 n.customer_phone, n.expires_at, n.max_uses, n.priority,
                 ARRAY(SELECT jsonb_array_elements_text(n.required_skills)),
-                ARRAY(SELECT jsonb_array_elements_text(n.tag_ids)::uuid), n.custom_fields, $2
+                ARRAY(SELECT jsonb_array_elements_text(n.tag_ids)::uuid), n.custom_fields, n.name, $2
          FROM unnest($3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[], $10::timestamptz[],
-                     $11::integer[], $12::smallint[], $13::jsonb[], $14::jsonb[], $15::jsonb[])
+                     $11::integer[], $12::smallint[], $13::jsonb[], $14::jsonb[], $15::jsonb[], $16::text[])
              AS n (id, token, department_id, customer_id, customer_name, customer_email, customer_phone, expires_at,
-                   max_uses, priority, required_skills, tag_ids, custom_fields)
+                   max_uses, priority, required_skills, tag_ids, custom_fields, name)
          LEFT JOIN customers k ON k.tenant_id = $1 AND k.id = n.customer_id",
         tenant.0,
         now.to_utc(),
@@ -395,13 +401,13 @@ pub async fn create(work: &mut Work, new: &[NewLink]) -> Result<Vec<Link>> {
         &column(|link| link.customer_email.as_deref()) as _,
         &column(|link| link.customer_phone.as_deref()) as _,
         &new.iter().map(|link| link.expires_at.map(Timestamp::to_utc)).collect::<Vec<_>>() as _,
-        &new.iter().map(|link| link.max_uses.map(|uses| i32::try_from(uses).unwrap_or(i32::MAX))).collect::<Vec<_>>()
-            as _,
+        &new.iter().map(|link| link.max_uses.and_then(|uses| i32::try_from(uses).ok())).collect::<Vec<_>>() as _,
         &new.iter().map(|link| i16::from(link.priority)).collect::<Vec<_>>(),
         &new.iter().map(|link| Json(&link.required_skills)).collect::<Vec<_>>() as _,
         &new.iter().map(tag_ids).collect::<Vec<_>>() as _,
         &new.iter().map(|link| (!link.custom_fields.is_empty()).then_some(Json(&link.custom_fields))).collect::<Vec<_>>()
             as _,
+        &column(|link| link.name.as_deref()) as _,
     )
     .execute(work.tx())
     .await?;

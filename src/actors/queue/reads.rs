@@ -98,6 +98,7 @@ impl State {
         self.stats_changed = false;
         self.stats_due = Timestamp::from_micros(now.micros() + STATS_PERIOD_MS * 1_000);
         let stats = self.compute_stats();
+        // The company's wallboard shows sums of the day that the department's own numbers lack.
         let today = self.view.today;
         if (&stats, &today) != (&self.told.0, &self.told.1) {
             if stats != self.told.0 {

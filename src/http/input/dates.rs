@@ -8,6 +8,8 @@ use crate::domain::clock::Timestamp;
 pub enum DayOrTime {
     Day(chrono::NaiveDate),
     Time(Timestamp),
+    /// What the company's own clocks show, to the second.
+    Local(chrono::NaiveDateTime),
 }
 
 impl DayOrTime {
@@ -24,26 +26,42 @@ impl DayOrTime {
         match self {
             DayOrTime::Time(time) => time,
             DayOrTime::Day(day) => midnight(day, zone),
+            DayOrTime::Local(local) => first_showing(local, zone, false),
         }
     }
 
-    /// The first moment after it, in `zone`; a moment given to the second includes that second.
+    /// The first moment after it, in `zone`; a moment includes its whole second, whatever fraction of it was given.
     pub fn end(self, zone: chrono_tz::Tz) -> Timestamp {
         match self {
-            DayOrTime::Time(time) => time.plus_seconds(1),
+            DayOrTime::Time(time) => next_second(time),
+            DayOrTime::Local(local) => next_second(first_showing(local, zone, true)),
             DayOrTime::Day(day) => midnight(day.succ_opt().unwrap_or(day), zone),
         }
     }
 }
 
+/// When the second after that of `time` begins.
+fn next_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_micros(time.micros().div_euclid(1_000_000) * 1_000_000).plus_seconds(1)
+}
+
 /// The first moment of `day` in `zone`. Where clocks skip midnight, the day begins at the first minute they show.
 fn midnight(day: chrono::NaiveDate, zone: chrono_tz::Tz) -> Timestamp {
+    first_showing(day.and_time(chrono::NaiveTime::MIN), zone, false)
+}
+
+/// When the clocks of `zone` show `local`: of two such moments, in autumn, the first or the `last`; where they skip it, in
+/// spring, when they show the next quarter of an hour that exists.
+fn first_showing(local: chrono::NaiveDateTime, zone: chrono_tz::Tz, last: bool) -> Timestamp {
     use chrono::TimeZone as _;
     // No zone skips more than three hours; quarters of an hour meet every known change.
     (0..=12)
-        .filter_map(|quarter| day.and_hms_opt(quarter / 4, quarter % 4 * 15, 0))
-        .find_map(|local| zone.from_local_datetime(&local).earliest())
-        .map_or_else(|| Timestamp::from(day.and_time(chrono::NaiveTime::MIN).and_utc()), |at| at.to_utc().into())
+        .filter_map(|quarters| local.checked_add_signed(chrono::TimeDelta::minutes(quarters * 15)))
+        .find_map(|local| {
+            let moments = zone.from_local_datetime(&local);
+            if last { moments.latest() } else { moments.earliest() }
+        })
+        .map_or_else(|| Timestamp::from(local.and_utc()), |at| at.to_utc().into())
 }
 
 #[cfg(test)]
@@ -61,5 +79,24 @@ mod tests {
         // In 2017 São Paulo's clocks skipped from 23:59 on 14 October to 01:00.
         let skipped = DayOrTime::Day("2017-10-15".parse().unwrap());
         assert_eq!(skipped.start(zone).to_string(), "2017-10-15T03:00:00Z");
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_what_the_companys_clocks_show() {
+        let zone = chrono_tz::America::New_York;
+        let local = |text: &str| DayOrTime::Local(text.parse().unwrap());
+        assert_eq!(local("2026-02-01T10:00:00").start(zone).to_string(), "2026-02-01T15:00:00Z");
+        assert_eq!(local("2026-02-01T10:00:00").end(zone).to_string(), "2026-02-01T15:00:01Z");
+        // 01:30 comes twice on 1 November; from it means from the first, until it until the second.
+        assert_eq!(local("2026-11-01T01:30:00").start(zone).to_string(), "2026-11-01T05:30:00Z");
+        assert_eq!(local("2026-11-01T01:30:00").end(zone).to_string(), "2026-11-01T06:30:01Z");
+        // 02:30 does not come on 8 March: the next that is shown is 03:00.
+        assert_eq!(local("2026-03-08T02:30:00").start(zone).to_string(), "2026-03-08T07:00:00Z");
+    }
+
+    #[test]
+    fn the_last_second_of_a_day_does_not_reach_into_the_next() {
+        let last = DayOrTime::Time(Timestamp::from_micros(1_748_822_399_999_999));
+        assert_eq!(last.end(chrono_tz::UTC).to_string(), "2025-06-02T00:00:00Z");
     }
 }

@@ -27,7 +27,7 @@ pub use dates::DayOrTime;
 pub use describe::body_schema;
 pub(crate) use describe::described_bodies;
 pub use fields::Fields;
-pub use params::{Ids, Params, Query, QueryInput};
+pub use params::{Ids, PAGE_MAX, Params, Query, QueryInput};
 pub use ranges::{DateRange, Span, day_of};
 
 use super::error::Text;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::dates::DayOrTime;
 use super::notes::{Note, Notes};
-use super::{WORD_CHARS_MAX, text_fault, time_of};
+use super::{WORD_CHARS_MAX, is_storable, text_fault, time_of};
 use crate::domain::clock::Timestamp;
 use crate::domain::words::Word;
 use crate::http::error::ApiError;
@@ -37,7 +37,8 @@ impl<S: Send + Sync, T: QueryInput> FromRequestParts<S> for Query<T> {
 
 /// The parameters of a query string.
 pub struct Params {
-    values: HashMap<String, String>,
+    /// The values of each name, in order; where one is asked for, it is the last.
+    values: HashMap<String, Vec<String>>,
     /// Only while the API is described.
     notes: Option<Notes>,
 }
@@ -46,10 +47,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        extract::Query::<HashMap<String, String>>::from_request_parts(parts, state)
+        let extract::Query(pairs) = extract::Query::<Vec<(String, String)>>::from_request_parts(parts, state)
             .await
-            .map(|extract::Query(values)| Self { values, notes: None })
-            .map_err(|_| ApiError::BadRequest("The query string could not be read".into()))
+            .map_err(|_| ApiError::BadRequest("The query string could not be read".into()))?;
+        let mut values: HashMap<String, Vec<String>> = HashMap::new();
+        for (name, value) in pairs {
+            values.entry(name).or_default().push(value);
+        }
+        Ok(Self { values, notes: None })
     }
 }
 
@@ -73,7 +78,13 @@ impl Params {
     }
 
     fn raw(&self, name: &'static str, chars_max: usize) -> Result<Option<&str>, ApiError> {
-        match self.values.get(name).map(|text| text.trim()).filter(|text| !text.is_empty()) {
+        match self
+            .values
+            .get(name)
+            .and_then(|values| values.last())
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty())
+        {
             Some(text) if text_fault(text, chars_max).is_some() => Err(wrong(name)),
             text => Ok(text),
         }
@@ -111,6 +122,23 @@ impl Params {
     pub fn integer(&mut self, name: &'static str, range: RangeInclusive<i64>) -> Result<Option<i64>, ApiError> {
         self.note(name, false, || plain(Type::Integer).minimum(Some(*range.start())).maximum(Some(*range.end())));
         self.read(name, |text| text.parse().ok().filter(|number| range.contains(number)))
+    }
+
+    /// A whole number of at least 1; one above `max` is taken as `max`.
+    pub fn at_most(&mut self, name: &'static str, default: u32, max: u32) -> Result<u32, ApiError> {
+        self.note(name, false, || plain(Type::Integer).minimum(Some(1)).default(Some(default.into())));
+        let number = self.read(name, |text| text.parse::<u64>().ok().filter(|number| *number >= 1))?;
+        Ok(number.map_or(default, |number| u32::try_from(number).unwrap_or(max).min(max)))
+    }
+
+    /// Whole numbers, each in a parameter of the same name, at most `count_max` of them.
+    pub fn integers(&mut self, name: &'static str, count_max: usize) -> Result<Vec<i64>, ApiError> {
+        if let Some(notes) = &mut self.notes {
+            notes.add_schema(name, false, super::notes::list(plain(Type::Integer).build().into(), count_max));
+        }
+        let given = self.values.get(name).into_iter().flatten().map(|text| text.trim()).filter(|text| !text.is_empty());
+        let numbers = given.map(str::parse).collect::<Result<Vec<i64>, _>>().map_err(|_| wrong(name))?;
+        if numbers.len() > count_max { Err(wrong(name)) } else { Ok(numbers) }
     }
 
     /// `true` or `false`.
@@ -167,11 +195,38 @@ impl Params {
 
     /// A moment, or a whole day of the company's own calendar.
     pub fn day_or_time(&mut self, name: &'static str) -> Result<Option<DayOrTime>, ApiError> {
-        self.note(name, false, || {
-            plain(Type::String).description(Some("A day of the company's calendar, or a time in ISO 8601."))
-        });
+        self.note(name, false, || day("A day of the company's calendar, or a time in ISO 8601."));
         self.read(name, DayOrTime::read)
     }
+
+    /// As `day_or_time`; a time without an offset is what the company's clocks show.
+    pub fn day_or_local_time(&mut self, name: &'static str) -> Result<Option<DayOrTime>, ApiError> {
+        self.note(name, false, || {
+            day("A day of the company's calendar, or a time in ISO 8601; one without an offset is the company's own time.")
+        });
+        self.read(name, |text| DayOrTime::read(text).or_else(|| time_without_offset(text).map(DayOrTime::Local)))
+    }
+
+    /// As `day_or_time`; a time without an offset is UTC.
+    pub fn day_or_utc_time(&mut self, name: &'static str) -> Result<Option<DayOrTime>, ApiError> {
+        self.note(name, false, || {
+            day("A day of the company's calendar, or a time in ISO 8601; one without an offset is UTC.")
+        });
+        let utc = |text: &str| time_without_offset(text).map(|time| DayOrTime::Time(time.and_utc().into()));
+        self.read(name, |text| DayOrTime::read(text).or_else(|| utc(text)))
+    }
+}
+
+fn day(description: &str) -> ObjectBuilder {
+    plain(Type::String).description(Some(description))
+}
+
+/// A time without an offset.
+fn time_without_offset(text: &str) -> Option<chrono::NaiveDateTime> {
+    let text = text.replace(' ', "T");
+    let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
+    let time = forms.iter().find_map(|form| chrono::NaiveDateTime::parse_from_str(&text, form).ok());
+    time.filter(|time| is_storable(*time))
 }
 
 /// A `+` of the offset arrives as a blank when the client did not escape it.
@@ -213,7 +268,7 @@ mod tests {
     #[test]
     fn query_parameters_have_defaults_and_bounds() {
         let params = |pairs: &[(&str, &str)]| {
-            let values = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let values = pairs.iter().map(|(name, value)| ((*name).to_owned(), vec![(*value).to_owned()])).collect();
             Params { values, notes: None }
         };
         assert_eq!(params(&[]).page().unwrap(), Page::new(1, 20));

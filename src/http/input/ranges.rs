@@ -32,11 +32,13 @@ impl DateRange {
         let last_day = match to {
             DayOrTime::Day(day) => day,
             DayOrTime::Time(time) => day_of(time, zone),
+            DayOrTime::Local(time) => time.date(),
         };
         let from = self.from.unwrap_or(DayOrTime::Day(last_day.checked_sub_days(Days::new(days)).unwrap_or(last_day)));
         let first_day = match from {
             DayOrTime::Day(day) => day,
             DayOrTime::Time(time) => day_of(time, zone),
+            DayOrTime::Local(time) => time.date(),
         };
         let (from, to) = (from.start(zone), to.end(zone));
         (from < to).then_some(Span { from, to, first_day, last_day })

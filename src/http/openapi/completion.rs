@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::foreign;
 use crate::http::error::{INTERNAL_DETAIL, NOT_FOUND, UNAUTHORIZED, UNAVAILABLE_DETAIL};
 use crate::http::idempotency::KEY_CHARS_MAX;
 use crate::http::sending::OUTSIDE_DETAIL;
@@ -11,6 +12,7 @@ pub fn complete(document: &mut Value) {
     document["components"]["responses"] = responses();
     document["components"]["schemas"]["Error"] = error_schema();
     document["components"]["schemas"]["ValidationError"] = validation_schema();
+    foreign::add(document);
     document["components"]["securitySchemes"] = json!({
         "staff": {
             "type": "http", "scheme": "bearer",
@@ -20,6 +22,10 @@ pub fn complete(document: &mut Value) {
         "customer": {
             "type": "http", "scheme": "bearer",
             "description": "The `websocket_token` that joining the queue gave."
+        },
+        "token": {
+            "type": "apiKey", "in": "header", "name": "token",
+            "description": "The same token where Evolux's clients send it."
         },
         "refresh": { "type": "http", "scheme": "bearer", "description": "A refresh token." }
     });
@@ -58,7 +64,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let is_staff = operation["security"].as_array().is_some_and(|all| all.iter().any(|one| one.get("staff").is_some()));
     let is_limited =
         path.starts_with("/api/auth/") || path.starts_with("/api/v1/call/") || path.starts_with("/api/v1/users/me");
-    let is_streamed = path.starts_with("/api/v1/export/");
+    let prefix = foreign::prefix_of(path);
+    let is_streamed = path.starts_with("/api/v1/export/") || prefix == foreign::BURKI;
     let writes = method != "get";
     let wanted = [
         ("400", "BadRequest", has_body || has_parameters || writes),
@@ -68,14 +75,14 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         ("408", "RequestTimeout", has_body),
         ("413", "PayloadTooLarge", has_body),
         ("416", "RangeNotSatisfiable", operation["responses"].get("206").is_some()),
-        ("422", "Unprocessable", writes),
+        ("422", "Unprocessable", writes || prefix == foreign::BURKI),
         ("429", "TooManyRequests", is_limited || is_streamed || takes_file),
         ("500", "InternalError", true),
         ("503", "Unavailable", true),
     ];
     for (status, answer, applies) in wanted {
         if applies && operation["responses"].get(status).is_none() {
-            operation["responses"][status] = json!({ "$ref": format!("#/components/responses/{answer}") });
+            operation["responses"][status] = json!({ "$ref": format!("#/components/responses/{prefix}{answer}") });
         }
     }
 }

@@ -3,6 +3,7 @@
 //! summary, least role, query, body, good answer; path parameters, errors and examples are added here.
 //!
 //! - `completion`: operation ids, path parameters, error answers, security
+//! - `foreign`: the error answers of routes that speak another product's format
 //! - `examples`: values to show, made of the schemas
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 mod completion;
 mod examples;
+mod foreign;
 
 /// Where the description is.
 pub const PATH: &str = "/api/openapi.json";

@@ -79,6 +79,7 @@ impl QueryInput for LinkList {
 /// Body of `POST /access-links`, wrapped in `access_link` or flat; each of a batch.
 #[derive(Debug)]
 pub struct CreateLink {
+    name: Option<String>,
     department_id: DepartmentId,
     max_uses: Option<u32>,
     expires_at: Option<Timestamp>,
@@ -106,6 +107,7 @@ impl Input for CreateLink {
         let priority = fields.integer("priority", 0..=i64::from(PRIORITY_MAX)).unwrap_or(0);
         let custom_fields = fields.patch_texts("custom_fields", CUSTOM_FIELDS_MAX, CUSTOM_FIELD_CHARS_MAX);
         Self {
+            name: fields.text("name", NAME_CHARS_MAX),
             department_id,
             max_uses: max_uses.and_then(|uses| u32::try_from(uses).ok()),
             expires_at: fields.time("expires_at"),
@@ -130,6 +132,7 @@ impl CreateLink {
     fn into_new(self, state: &AppState, now: Timestamp) -> NewLink {
         NewLink {
             id: state.ids.next(now),
+            name: self.name,
             token: state.ids.secret(TOKEN_BYTES),
             department_id: self.department_id,
             customer_id: self.customer_id,
@@ -192,10 +195,10 @@ async fn show(
 /// Create an access link
 ///
 /// It needs a department alone; then anybody who has it joins that department's queue, as often as he likes, for ever.
-/// `max_uses` bounds how many calls are joined through it, `single_use` is one of them; a customer who comes back to his
-/// call uses it no more. A single-use link means one call whatever the client says. `customer_id` says who joins,
-/// whatever contacts he types; without it he is known by them. `tag_ids` and `custom_fields` (at most 20 texts of 500
-/// characters) go to every call that is joined through it.
+/// `name` is for staff: the page or the partner it stands for. `max_uses` bounds how many calls are joined through it,
+/// `single_use` is one of them; a customer who comes back to his call uses it no more. A single-use link means one call
+/// whatever the client says. `customer_id` says who joins, whatever contacts he types; without it he is known by them.
+/// `tag_ids` and `custom_fields` (at most 20 texts of 500 characters) go to every call that is joined through it.
 #[utoipa::path(post, path = "/api/v1/access-links", tag = "Access links", security(("staff" = ["supervisor"])),
     request_body = CreateLink, responses((status = 201, body = Data<AccessLink>)))]
 async fn create(

@@ -16,6 +16,8 @@ pub mod call_notes;
 pub mod call_status;
 pub mod call_tags;
 pub mod calls;
+pub mod calls_export;
+pub mod calls_history;
 pub mod company;
 pub mod customers;
 pub mod department_users;

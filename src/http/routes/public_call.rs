@@ -306,6 +306,7 @@ mod tests {
     fn link(id: u128, single_use: bool) -> Link {
         Link {
             id: LinkId(Uuid::from_u128(id)),
+            name: None,
             token: "t".to_owned(),
             status: LinkStatus::Active,
             department_id: DepartmentId(Uuid::from_u128(2)),

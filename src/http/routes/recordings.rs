@@ -26,7 +26,7 @@ use crate::store::transcripts::Transcript;
 use crate::store::{tenants, transcripts};
 
 /// What Voki says of every recording that is not there.
-const NOT_FOUND: &str = "Recording not found";
+pub(super) const NOT_FOUND: &str = "Recording not found";
 
 /// `/api/v1/calls/:call_id/recording*`.
 pub fn routes() -> OpenApiRouter<AppState> {
@@ -219,12 +219,22 @@ async fn download_recording(
     Ids(call): Ids<CallId>,
     asked: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let recording = found(&state, &staff, call).await?;
+    download(&state, &staff, call, &asked).await
+}
+
+/// Sends the recording of a call, or the part of it that is asked for.
+pub(super) async fn download(
+    state: &AppState,
+    staff: &Staff,
+    call: CallId,
+    asked: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let recording = found(state, staff, call).await?;
     let file = Outgoing {
         key: key(staff.tenant, recording.id),
         name: &format!("{call}.{}", recording.format),
         content_type: &recording.content_type,
         size: recording.file_size,
     };
-    send(&state.files.place, file, &asked).await
+    send(&state.files.place, file, asked).await
 }

@@ -103,7 +103,8 @@ async fn a_supervisor_cancels_a_call_that_was_not_started_and_says_why() {
     assert_eq!(answer.body["errors"]["code"], "wrong_state");
 
     // Who did it to whose call is in the trail.
-    let trail = max.client.get(&format!("/api/v1/audit?object=call&object_id={call}")).await.expect(200).body;
+    let trail =
+        max.client.get(&format!("/api/v1/audit?object=call&object_id={call}&action=call_ended")).await.expect(200).body;
     let acts: Vec<&Value> = trail["data"].as_array().unwrap().iter().map(|entry| &entry["action"]).collect();
     assert!(acts.contains(&&json!("call_ended")), "{trail}");
     assert!(trail["data"].as_array().unwrap().iter().all(|entry| entry["user_id"] == json!(sue.id)), "{trail}");
