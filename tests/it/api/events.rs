@@ -83,11 +83,10 @@ async fn ask(client: &Client, query: &str, last: Option<i64>) -> reqwest::Respon
 }
 
 /// Somebody joins by the link and leaves again: two facts.
-async fn visit(app: &TestApp, link: &str, name: &str) -> String {
+async fn visit(app: &TestApp, tenant: TenantId, link: &str, name: &str) -> String {
     let joined = app.client().join(link, name).await.expect(200);
     let call = joined.data("call_id").to_owned();
-    let path = format!("/api/v1/call/{call}/leave");
-    app.client_of(joined.data("websocket_token")).post(&path, json!({})).await.expect(200);
+    app.app.queues().leave(tenant, call.parse().unwrap()).await.unwrap();
     call
 }
 
@@ -121,8 +120,8 @@ async fn pages_follow_each_other_without_gaps_and_show_no_other_companys_facts()
     let others = other.link(other.department("Line").await).await;
     let mut calls = Vec::new();
     for name in ["Ana", "Bia", "Caio"] {
-        calls.push(visit(&app, &link, name).await);
-        visit(&app, &others, "Zoe").await;
+        calls.push(visit(&app, company.tenant, &link, name).await);
+        visit(&app, other.tenant, &others, "Zoe").await;
     }
     let first = supervisor.client.get(&format!("{EVENTS}?limit=4")).await.expect(200).body;
     assert_eq!(seqs(&first), [1, 2, 3, 4]);
@@ -157,10 +156,10 @@ async fn a_stream_tells_everything_once_in_order_whoever_writes_at_the_same_time
     let others = other.link(other.department("Line").await).await;
     let mut stream = Stream::open(&supervisor.client, "", None).await;
     let visits = (0..CUSTOMERS).map(|number| {
-        let (app, link, others) = (&app, &link, &others);
+        let (app, link, others, tenant, other_tenant) = (&app, &link, &others, company.tenant, other.tenant);
         async move {
-            visit(app, link, &format!("Customer {number}")).await;
-            visit(app, others, "Zoe").await;
+            visit(app, tenant, link, &format!("Customer {number}")).await;
+            visit(app, other_tenant, others, "Zoe").await;
         }
     });
     let heard = async { stream.take(2 * CUSTOMERS).await };
@@ -182,14 +181,14 @@ async fn whoever_lost_his_connection_goes_on_where_he_was() {
     let supervisor = company.user("Sergio", Role::Supervisor).await;
     let link = company.link(company.department("Line").await).await;
     let mut stream = Stream::open(&supervisor.client, "", None).await;
-    visit(&app, &link, "Ana").await;
+    visit(&app, company.tenant, &link, "Ana").await;
     let last = stream.take(2).await[1].id;
     drop(stream);
     eventually("the listener is gone", async || (listeners(&app) == 0).then_some(())).await;
-    visit(&app, &link, "Bia").await;
+    visit(&app, company.tenant, &link, "Bia").await;
     // The header wins over the parameter that the page was first opened with.
     let mut again = Stream::open(&supervisor.client, "?after=0", Some(last)).await;
-    visit(&app, &link, "Caio").await;
+    visit(&app, company.tenant, &link, "Caio").await;
     let ids: Vec<i64> = again.take(4).await.iter().map(|event| event.id).collect();
     assert_eq!(ids, [3, 4, 5, 6]);
     let mut later = Stream::open(&supervisor.client, "?after=5", None).await;
@@ -235,7 +234,7 @@ async fn a_cursor_that_is_too_old_is_told_so_and_the_oldest_fact_named() {
     let link = company.link(company.department("Line").await).await;
     let mut calls = Vec::new();
     for name in ["Ana", "Bia", "Caio"] {
-        calls.push(visit(&app, &link, name).await);
+        calls.push(visit(&app, company.tenant, &link, name).await);
     }
     let timeline = async |call: &str| supervisor.client.get(&format!("/api/v1/calls/{call}/events")).await;
     forget(&app, company.tenant, 3).await;
@@ -277,7 +276,7 @@ async fn housekeeping_keeps_facts_for_their_days_and_the_feed_goes_on() {
     let company = app.company("acme").await;
     let supervisor = company.user("Sergio", Role::Supervisor).await;
     let link = company.link(company.department("Line").await).await;
-    visit(&app, &link, "Ana").await;
+    visit(&app, company.tenant, &link, "Ana").await;
     app.advance(Duration::from_secs(31 * 86_400)).await;
     let (token, _) = company.log_in(supervisor.id, Role::Supervisor).await;
     let client = app.client_of(&token);
@@ -287,7 +286,7 @@ async fn housekeeping_keeps_facts_for_their_days_and_the_feed_goes_on() {
     })
     .await;
     assert_eq!(oldest, 3);
-    visit(&app, &link, "Bia").await;
+    visit(&app, company.tenant, &link, "Bia").await;
     assert_eq!(seqs(&client.get(EVENTS).await.expect(200).body), [3, 4]);
     app.stop().await;
 }
