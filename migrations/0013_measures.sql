@@ -94,6 +94,34 @@ CREATE TABLE agent_days (
 ) WITH (fillfactor = 50);
 SELECT vez_protect('agent_days');
 
+-- The same by month, so that years of many agents are summed in a moment.
+CREATE TABLE agent_months (
+    tenant_id uuid NOT NULL,
+    -- The first day of the month.
+    month date NOT NULL,
+    department_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    completed bigint NOT NULL DEFAULT 0,
+    missed bigint NOT NULL DEFAULT 0,
+    cancelled bigint NOT NULL DEFAULT 0,
+    answered bigint NOT NULL DEFAULT 0,
+    answered_in_time bigint NOT NULL DEFAULT 0,
+    wait_seconds bigint NOT NULL DEFAULT 0,
+    handled bigint NOT NULL DEFAULT 0,
+    talk_seconds bigint NOT NULL DEFAULT 0,
+    wrap_up_seconds bigint NOT NULL DEFAULT 0,
+    rated bigint NOT NULL DEFAULT 0,
+    rating_total bigint NOT NULL DEFAULT 0,
+    satisfied bigint NOT NULL DEFAULT 0,
+    call_talk_seconds bigint NOT NULL DEFAULT 0,
+    given_talk_seconds bigint NOT NULL DEFAULT 0,
+    transfers bigint NOT NULL DEFAULT 0,
+    offers_missed bigint NOT NULL DEFAULT 0,
+    offers_declined bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant_id, month, department_id, user_id)
+) WITH (fillfactor = 50);
+SELECT vez_protect('agent_months');
+
 -- What one call adds. A call adds to its answers once it was started, and to its end once it ended.
 CREATE FUNCTION vez_call_figures(
     inserted_at timestamptz, status text, end_reason text, assigned_at timestamptz, accepted_at timestamptz,
@@ -175,6 +203,19 @@ CREATE TABLE agent_status_days (
     PRIMARY KEY (tenant_id, day, user_id)
 ) WITH (fillfactor = 50);
 SELECT vez_protect('agent_status_days');
+
+CREATE TABLE agent_status_months (
+    tenant_id uuid NOT NULL,
+    month date NOT NULL,
+    user_id uuid NOT NULL,
+    available_seconds bigint NOT NULL DEFAULT 0,
+    capacity_seconds bigint NOT NULL DEFAULT 0,
+    paused_seconds bigint NOT NULL DEFAULT 0,
+    held_seconds bigint NOT NULL DEFAULT 0,
+    disconnected_seconds bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (tenant_id, month, user_id)
+) WITH (fillfactor = 50);
+SELECT vez_protect('agent_status_months');
 
 ALTER TABLE agents
     -- The status being measured, and since when.
@@ -291,7 +332,7 @@ BEGIN
     changed AS MATERIALIZED (
         SELECT
             call.sign, call.tenant_id, call.department_id, call.user_id, local.at::date AS day,
-            date_part('hour', local.at)::smallint AS hour, figures.*
+            date_trunc('month', local.at)::date AS month, date_part('hour', local.at)::smallint AS hour, figures.*
         FROM (
             SELECT 1 AS sign, tenant_id, department_id, user_id, inserted_at, status, end_reason, assigned_at, accepted_at, started_at,
                    completed_at, wrap_up_ends_at, rating, service_level_seconds, estimated_wait_p90_seconds
@@ -361,6 +402,40 @@ BEGIN
         ORDER BY tenant_id, day, department_id, wait_seconds
         ON CONFLICT (tenant_id, day, department_id, wait_seconds) DO UPDATE SET
             answered = stored.answered + excluded.answered
+    ),
+    months AS (
+        INSERT INTO agent_months AS stored (
+            tenant_id, month, department_id, user_id, completed, missed, cancelled, answered, answered_in_time,
+            wait_seconds, handled, talk_seconds, wrap_up_seconds, rated, rating_total, satisfied, call_talk_seconds
+        )
+        SELECT
+            tenant_id, month, department_id, user_id, completed, missed, cancelled, answered, answered_in_time,
+            wait_seconds, handled, talk_seconds, wrap_up_seconds, rated, rating_total, satisfied, call_talk_seconds
+        FROM (
+            SELECT
+                tenant_id, month, department_id, user_id, sum(sign * completed)::bigint AS completed, sum(sign *
+                missed)::bigint AS missed, sum(sign * cancelled)::bigint AS cancelled, sum(sign * answered)::bigint AS
+                answered, sum(sign * answered_in_time)::bigint AS answered_in_time, sum(sign * wait_seconds)::bigint AS
+                wait_seconds, sum(sign * handled)::bigint AS handled, sum(sign * talk_seconds)::bigint AS talk_seconds,
+                sum(sign * wrap_up_seconds)::bigint AS wrap_up_seconds, sum(sign * rated)::bigint AS rated, sum(sign *
+                rating_total)::bigint AS rating_total, sum(sign * satisfied)::bigint AS satisfied, sum(sign *
+                call_talk_seconds)::bigint AS call_talk_seconds
+            FROM changed WHERE user_id IS NOT NULL GROUP BY tenant_id, month, department_id, user_id
+        ) AS summed
+        WHERE (
+            completed, missed, cancelled, answered, answered_in_time, wait_seconds, handled, talk_seconds,
+            wrap_up_seconds, rated, rating_total, satisfied, call_talk_seconds
+        ) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        ORDER BY tenant_id, month, department_id, user_id
+        ON CONFLICT (tenant_id, month, department_id, user_id) DO UPDATE SET
+            completed = stored.completed + excluded.completed, missed = stored.missed + excluded.missed, cancelled =
+            stored.cancelled + excluded.cancelled, answered = stored.answered + excluded.answered, answered_in_time =
+            stored.answered_in_time + excluded.answered_in_time, wait_seconds = stored.wait_seconds +
+            excluded.wait_seconds, handled = stored.handled + excluded.handled, talk_seconds = stored.talk_seconds +
+            excluded.talk_seconds, wrap_up_seconds = stored.wrap_up_seconds + excluded.wrap_up_seconds, rated =
+            stored.rated + excluded.rated, rating_total = stored.rating_total + excluded.rating_total, satisfied =
+            stored.satisfied + excluded.satisfied, call_talk_seconds = stored.call_talk_seconds +
+            excluded.call_talk_seconds
     )
     INSERT INTO agent_days AS stored (
         tenant_id, day, department_id, user_id, completed, missed, cancelled, answered, answered_in_time,
@@ -412,7 +487,7 @@ BEGIN
     changed AS MATERIALIZED (
         SELECT
             call.sign, call.tenant_id, call.department_id, call.user_id, local.at::date AS day,
-            date_part('hour', local.at)::smallint AS hour, figures.*
+            date_trunc('month', local.at)::date AS month, date_part('hour', local.at)::smallint AS hour, figures.*
         FROM (
             SELECT 1 AS sign, tenant_id, department_id, user_id, inserted_at, status, end_reason, assigned_at, accepted_at, started_at,
                    completed_at, wrap_up_ends_at, rating, service_level_seconds, estimated_wait_p90_seconds
@@ -486,6 +561,40 @@ BEGIN
         ORDER BY tenant_id, day, department_id, wait_seconds
         ON CONFLICT (tenant_id, day, department_id, wait_seconds) DO UPDATE SET
             answered = stored.answered + excluded.answered
+    ),
+    months AS (
+        INSERT INTO agent_months AS stored (
+            tenant_id, month, department_id, user_id, completed, missed, cancelled, answered, answered_in_time,
+            wait_seconds, handled, talk_seconds, wrap_up_seconds, rated, rating_total, satisfied, call_talk_seconds
+        )
+        SELECT
+            tenant_id, month, department_id, user_id, completed, missed, cancelled, answered, answered_in_time,
+            wait_seconds, handled, talk_seconds, wrap_up_seconds, rated, rating_total, satisfied, call_talk_seconds
+        FROM (
+            SELECT
+                tenant_id, month, department_id, user_id, sum(sign * completed)::bigint AS completed, sum(sign *
+                missed)::bigint AS missed, sum(sign * cancelled)::bigint AS cancelled, sum(sign * answered)::bigint AS
+                answered, sum(sign * answered_in_time)::bigint AS answered_in_time, sum(sign * wait_seconds)::bigint AS
+                wait_seconds, sum(sign * handled)::bigint AS handled, sum(sign * talk_seconds)::bigint AS talk_seconds,
+                sum(sign * wrap_up_seconds)::bigint AS wrap_up_seconds, sum(sign * rated)::bigint AS rated, sum(sign *
+                rating_total)::bigint AS rating_total, sum(sign * satisfied)::bigint AS satisfied, sum(sign *
+                call_talk_seconds)::bigint AS call_talk_seconds
+            FROM changed WHERE user_id IS NOT NULL GROUP BY tenant_id, month, department_id, user_id
+        ) AS summed
+        WHERE (
+            completed, missed, cancelled, answered, answered_in_time, wait_seconds, handled, talk_seconds,
+            wrap_up_seconds, rated, rating_total, satisfied, call_talk_seconds
+        ) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        ORDER BY tenant_id, month, department_id, user_id
+        ON CONFLICT (tenant_id, month, department_id, user_id) DO UPDATE SET
+            completed = stored.completed + excluded.completed, missed = stored.missed + excluded.missed, cancelled =
+            stored.cancelled + excluded.cancelled, answered = stored.answered + excluded.answered, answered_in_time =
+            stored.answered_in_time + excluded.answered_in_time, wait_seconds = stored.wait_seconds +
+            excluded.wait_seconds, handled = stored.handled + excluded.handled, talk_seconds = stored.talk_seconds +
+            excluded.talk_seconds, wrap_up_seconds = stored.wrap_up_seconds + excluded.wrap_up_seconds, rated =
+            stored.rated + excluded.rated, rating_total = stored.rating_total + excluded.rating_total, satisfied =
+            stored.satisfied + excluded.satisfied, call_talk_seconds = stored.call_talk_seconds +
+            excluded.call_talk_seconds
     )
     INSERT INTO agent_days AS stored (
         tenant_id, day, department_id, user_id, completed, missed, cancelled, answered, answered_in_time,
@@ -541,7 +650,7 @@ BEGIN
     changed AS MATERIALIZED (
         SELECT
             fact.tenant_id, fact.department_id, fact.user_id, local.at::date AS day,
-            date_part('hour', local.at)::smallint AS hour, figures.*
+            date_trunc('month', local.at)::date AS month, date_part('hour', local.at)::smallint AS hour, figures.*
         FROM new_rows AS fact
         JOIN tenants ON tenants.id = fact.tenant_id
         CROSS JOIN LATERAL (SELECT fact.at AT TIME ZONE tenants.time_zone AS at) AS local
@@ -568,6 +677,28 @@ BEGIN
         ON CONFLICT (tenant_id, day, department_id, hour) DO UPDATE SET
             transfers = stored.transfers + excluded.transfers, offers_missed = stored.offers_missed +
             excluded.offers_missed, offers_declined = stored.offers_declined + excluded.offers_declined
+    ),
+    months AS (
+        INSERT INTO agent_months AS stored (
+            tenant_id, month, department_id, user_id, transfers, offers_missed, offers_declined, given_talk_seconds
+        )
+        SELECT
+            tenant_id, month, department_id, user_id, transfers, offers_missed, offers_declined, given_talk_seconds
+        FROM (
+            SELECT
+                tenant_id, month, department_id, user_id, sum(transfers)::bigint AS transfers, sum(offers_missed)::bigint AS
+                offers_missed, sum(offers_declined)::bigint AS offers_declined, sum(given_talk_seconds)::bigint AS
+                given_talk_seconds
+            FROM changed WHERE user_id IS NOT NULL GROUP BY tenant_id, month, department_id, user_id
+        ) AS summed
+        WHERE (
+            transfers, offers_missed, offers_declined, given_talk_seconds
+        ) <> (0, 0, 0, 0)
+        ORDER BY tenant_id, month, department_id, user_id
+        ON CONFLICT (tenant_id, month, department_id, user_id) DO UPDATE SET
+            transfers = stored.transfers + excluded.transfers, offers_missed = stored.offers_missed +
+            excluded.offers_missed, offers_declined = stored.offers_declined + excluded.offers_declined,
+            given_talk_seconds = stored.given_talk_seconds + excluded.given_talk_seconds
     )
     INSERT INTO agent_days AS stored (
         tenant_id, day, department_id, user_id, transfers, offers_missed, offers_declined, given_talk_seconds
@@ -602,12 +733,37 @@ AS $$
 BEGIN
     WITH
     changed AS MATERIALIZED (
-        SELECT spent.tenant_id, spent.user_id, days.*
+        SELECT spent.tenant_id, spent.user_id, date_trunc('month', days.day)::date AS month, days.*
         FROM new_rows AS spent
         JOIN tenants ON tenants.id = spent.tenant_id
         CROSS JOIN LATERAL vez_interval_days(
             spent.started_at, spent.ended_at, spent.status, spent.capacity, tenants.time_zone
         ) AS days
+    ),
+    months AS (
+        INSERT INTO agent_status_months AS stored (
+            tenant_id, month, user_id, available_seconds, capacity_seconds, paused_seconds, held_seconds,
+            disconnected_seconds
+        )
+        SELECT
+            tenant_id, month, user_id, available_seconds, capacity_seconds, paused_seconds, held_seconds,
+            disconnected_seconds
+        FROM (
+            SELECT
+                tenant_id, month, user_id, sum(available_seconds)::bigint AS available_seconds,
+                sum(capacity_seconds)::bigint AS capacity_seconds, sum(paused_seconds)::bigint AS paused_seconds,
+                sum(held_seconds)::bigint AS held_seconds, sum(disconnected_seconds)::bigint AS disconnected_seconds
+            FROM changed GROUP BY tenant_id, month, user_id
+        ) AS summed
+        WHERE (
+            available_seconds, capacity_seconds, paused_seconds, held_seconds, disconnected_seconds
+        ) <> (0, 0, 0, 0, 0)
+        ORDER BY tenant_id, month, user_id
+        ON CONFLICT (tenant_id, month, user_id) DO UPDATE SET
+            available_seconds = stored.available_seconds + excluded.available_seconds, capacity_seconds =
+            stored.capacity_seconds + excluded.capacity_seconds, paused_seconds = stored.paused_seconds +
+            excluded.paused_seconds, held_seconds = stored.held_seconds + excluded.held_seconds, disconnected_seconds =
+            stored.disconnected_seconds + excluded.disconnected_seconds
     )
     INSERT INTO agent_status_days AS stored (
         tenant_id, day, user_id, available_seconds, capacity_seconds, paused_seconds, held_seconds,

@@ -161,12 +161,16 @@ mod tests {
     #[tokio::test]
     async fn burkis_errors_are_fastapis() {
         let response = BurkiError::from(ApiError::unauthorized()).into_response();
-        assert_eq!((response.status().as_u16(), &response.headers()[WWW_AUTHENTICATE]), (401, &"Bearer".parse().unwrap()));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[WWW_AUTHENTICATE]),
+            (401, &"Bearer".parse().unwrap())
+        );
         assert_eq!(body(response).await, json!({"detail": BURKI_UNAUTHORIZED}));
         let fault = FastApiFault { loc: ["query", "format"], msg: "no", kind: "string_pattern_mismatch" };
         let response = BurkiError::Parameters(vec![fault]).into_response();
         assert_eq!(response.status(), 422);
-        let expected = json!({"detail": [{"loc": ["query", "format"], "msg": "no", "type": "string_pattern_mismatch"}]});
+        let expected =
+            json!({"detail": [{"loc": ["query", "format"], "msg": "no", "type": "string_pattern_mismatch"}]});
         assert_eq!(body(response).await, expected);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::NaiveDate;
+use chrono::{Datelike as _, Months, NaiveDate};
 use sqlx::{AssertSqlSafe, Row as _};
 use uuid::Uuid;
 
@@ -170,14 +170,50 @@ pub async fn customers(tx: &mut Transaction, days: &Days) -> Result<Customers, S
     Ok(Customers { total: row.total, new: row.new })
 }
 
+/// Whole months of the range, and the days before and after them: `[from, to)` each.
+struct Parts {
+    first_month: NaiveDate,
+    end_month: NaiveDate,
+}
+
+impl Parts {
+    /// Without a whole month both are the day after the last, so that all of the range is days.
+    fn of(days: &Days) -> Self {
+        let month_of = |day: NaiveDate| day.with_day(1).unwrap_or(day);
+        let after = days.last.succ_opt().unwrap_or(days.last);
+        let first_month = match month_of(days.first) == days.first {
+            true => days.first,
+            false => month_of(days.first).checked_add_months(Months::new(1)).unwrap_or(after),
+        };
+        let end_month = month_of(after);
+        if first_month < end_month {
+            Self { first_month, end_month }
+        } else {
+            Self { first_month: after, end_month: after }
+        }
+    }
+}
+
 /// Every agent who is active or has something to show, by name. Times by status are his whole ones, also when the calls are of
-/// one department; the status he has at `now` counts up to then.
+/// one department; the status he has at `now` counts up to then. Whole months come from sums by month.
 pub async fn agents(tx: &mut Transaction, days: &Days, now: Timestamp) -> Result<Vec<AgentReport>, StoreError> {
     let mut times = agent_times(tx, days, now).await?;
+    let parts = Parts::of(days);
+    let columns =
+        COLUMNS.iter().filter(|column| !NOT_OF_AGENTS.contains(column)).copied().collect::<Vec<_>>().join(", ");
     let sql = format!(
         "SELECT users.id, users.name, users.active, COALESCE(work.own_talk_seconds, 0)::bigint AS own_talk_seconds, {}
          FROM users LEFT JOIN (
-             SELECT user_id, sum(call_talk_seconds + given_talk_seconds)::bigint AS own_talk_seconds, {} FROM agent_days WHERE {IN_DAYS} GROUP BY user_id
+             SELECT user_id, sum(call_talk_seconds + given_talk_seconds)::bigint AS own_talk_seconds, {} FROM (
+                 SELECT user_id, call_talk_seconds, given_talk_seconds, {columns} FROM agent_months
+                 WHERE tenant_id = $1 AND month >= $5 AND month < $6 AND ($4::uuid IS NULL OR department_id = $4)
+                 UNION ALL
+                 SELECT user_id, call_talk_seconds, given_talk_seconds, {columns} FROM agent_days
+                 WHERE {IN_DAYS} AND day < $5
+                 UNION ALL
+                 SELECT user_id, call_talk_seconds, given_talk_seconds, {columns} FROM agent_days
+                 WHERE {IN_DAYS} AND day >= $6
+             ) AS parts GROUP BY user_id
          ) AS work ON work.user_id = users.id
          WHERE users.tenant_id = $1 ORDER BY lower(users.name), users.id",
         COLUMNS.map(|column| format!("COALESCE(work.{column}, 0) AS {column}")).join(", "),
@@ -188,6 +224,8 @@ pub async fn agents(tx: &mut Transaction, days: &Days, now: Timestamp) -> Result
         .bind(days.first)
         .bind(days.last)
         .bind(days.department.map(|id| id.0))
+        .bind(parts.first_month)
+        .bind(parts.end_month)
         .fetch_all(&mut **tx)
         .await?;
     let mut agents = Vec::with_capacity(rows.len());
@@ -224,6 +262,7 @@ async fn agent_times(
     days: &Days,
     now: Timestamp,
 ) -> Result<HashMap<Uuid, AgentTime>, StoreError> {
+    let parts = Parts::of(days);
     let rows = sqlx::query_as!(
         TimeRow,
         "SELECT user_id AS \"user_id!\",
@@ -231,10 +270,17 @@ async fn agent_times(
                 sum(paused_seconds)::bigint AS \"paused!\", sum(held_seconds)::bigint AS \"held!\",
                 sum(disconnected_seconds)::bigint AS \"disconnected!\"
          FROM (
-             SELECT user_id, day, available_seconds, capacity_seconds, paused_seconds, held_seconds, disconnected_seconds
-             FROM agent_status_days WHERE tenant_id = $1
+             SELECT user_id, available_seconds, capacity_seconds, paused_seconds, held_seconds, disconnected_seconds
+             FROM agent_status_months WHERE tenant_id = $1 AND month >= $5 AND month < $6
              UNION ALL
-             SELECT agents.user_id, spent.*
+             SELECT user_id, available_seconds, capacity_seconds, paused_seconds, held_seconds, disconnected_seconds
+             FROM agent_status_days WHERE tenant_id = $1 AND day BETWEEN $2 AND $3 AND day < $5
+             UNION ALL
+             SELECT user_id, available_seconds, capacity_seconds, paused_seconds, held_seconds, disconnected_seconds
+             FROM agent_status_days WHERE tenant_id = $1 AND day BETWEEN $2 AND $3 AND day >= $6
+             UNION ALL
+             SELECT agents.user_id, spent.available_seconds, spent.capacity_seconds, spent.paused_seconds,
+                    spent.held_seconds, spent.disconnected_seconds
              FROM agents
              JOIN users ON users.tenant_id = agents.tenant_id AND users.id = agents.user_id
              JOIN tenants ON tenants.id = agents.tenant_id
@@ -242,12 +288,15 @@ async fn agent_times(
                  agents.measured_from, $4, agents.measured_status, users.capacity, tenants.time_zone
              ) AS spent
              WHERE agents.tenant_id = $1 AND agents.measured_status <> 'offline' AND agents.measured_from < $4
+                   AND spent.day BETWEEN $2 AND $3
          ) AS times
-         WHERE day BETWEEN $2 AND $3 GROUP BY user_id",
+         GROUP BY user_id",
         days.tenant.0,
         days.first,
         days.last,
-        now.to_utc()
+        now.to_utc(),
+        parts.first_month,
+        parts.end_month
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -304,4 +353,29 @@ fn figures(row: &sqlx::postgres::PgRow) -> Result<Figures, sqlx::Error> {
         offers_missed: sum("offers_missed")?,
         offers_declined: sum("offers_declined")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_range_is_its_whole_months_and_the_days_around_them() {
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        for (first, last, months) in [
+            ("2026-01-01", "2026-01-31", ("2026-01-01", "2026-02-01")),
+            ("2026-01-02", "2026-03-31", ("2026-02-01", "2026-04-01")),
+            ("2025-12-15", "2026-03-30", ("2026-01-01", "2026-03-01")),
+            // None is whole: the days before them are all.
+            ("2026-01-02", "2026-01-31", ("2026-02-01", "2026-02-01")),
+            ("2026-01-02", "2026-02-27", ("2026-02-28", "2026-02-28")),
+            ("2026-05-05", "2026-05-05", ("2026-05-06", "2026-05-06")),
+        ] {
+            let days = Days { tenant: TenantId(Uuid::nil()), first: day(first), last: day(last), department: None };
+            let Parts { first_month, end_month } = Parts::of(&days);
+            assert_eq!((first_month, end_month), (day(months.0), day(months.1)), "{first} to {last}");
+        }
+    }
 }

@@ -264,7 +264,9 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &History
         query.push(" AND number = ANY (").push_bind(filter.agents.clone()).push(")))");
     }
     if !filter.departments.is_empty() {
-        query.push(" AND c.department_id = ANY (ARRAY(SELECT id FROM departments WHERE tenant_id = ").push_bind(tenant.0);
+        query
+            .push(" AND c.department_id = ANY (ARRAY(SELECT id FROM departments WHERE tenant_id = ")
+            .push_bind(tenant.0);
         query.push(" AND number = ANY (").push_bind(filter.departments.clone()).push(")))");
     }
     if let Some(phone) = &filter.phone {
@@ -272,7 +274,8 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &History
     }
     if let Some(document) = &filter.document {
         // Of somebody who was merged, the calls are his survivor's.
-        query.push(" AND c.customer_id = ANY (ARRAY(SELECT COALESCE(merged_into, id) FROM customers WHERE tenant_id = ");
+        query
+            .push(" AND c.customer_id = ANY (ARRAY(SELECT COALESCE(merged_into, id) FROM customers WHERE tenant_id = ");
         query.push_bind(tenant.0).push(" AND lookup_document = ").push_bind(document.clone()).push("))");
     }
 }

@@ -27,9 +27,10 @@ pub const COLUMNS: &[Column] = &[
 ];
 
 /// Has calls come along the index of joins, with each name looked up once and remembered. A hash or merge of names would have
-/// to sort all calls again before the first one leaves.
-pub const STREAMED: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
-    SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off";
+/// to sort all calls again before the first one leaves, and a list of all names would be gone through for each call. What is
+/// sorted are the calls of one moment (an incremental sort, which is another setting's).
+pub const STREAMED: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_material = off; \
+    SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off";
 
 /// Which calls: those that joined in `[from, to)`.
 #[derive(Clone, Debug)]

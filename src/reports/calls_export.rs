@@ -15,7 +15,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 
 /// The header, as Burki's page shows it.
-const HEADER: &[u8] = b"\"Call ID\",\"Call SID\",\"Assistant Name\",\"Customer Phone\",\"Status\",\"Duration (seconds)\",\
+const HEADER: &[u8] =
+    b"\"Call ID\",\"Call SID\",\"Assistant Name\",\"Customer Phone\",\"Status\",\"Duration (seconds)\",\
     \"Started At\",\"Ended At\"\r\n";
 /// Bytes a batch of rows usually needs.
 const BATCH_BYTES: usize = 256 * 1024;

@@ -20,7 +20,9 @@ pub struct Recounted {
     pub call_hours: u64,
     pub wait_days: u64,
     pub agent_days: u64,
+    pub agent_months: u64,
     pub agent_status_days: u64,
+    pub agent_status_months: u64,
     pub customer_days: u64,
 }
 
@@ -28,6 +30,8 @@ pub struct Recounted {
 /// kept any more.
 struct Sums {
     table: &'static str,
+    /// The column that says when: `day` or `month`, and how the source tells it.
+    period: (&'static str, &'static str),
     keys: &'static [&'static str],
     /// The sums, each with what one row of the source adds.
     columns: &'static [&'static str],
@@ -48,12 +52,55 @@ const CALLS: &str = "FROM calls AS call
 const FACTS: &str = "FROM events AS fact
     CROSS JOIN LATERAL (SELECT fact.at AT TIME ZONE $2 AS at) AS local
     CROSS JOIN LATERAL vez_fact_figures(fact.kind, fact.data) AS f
-    WHERE fact.tenant_id = $1 AND fact.department_id IS NOT NULL AND local.at::date > $3
+    WHERE fact.tenant_id = $1 AND fact.department_id IS NOT NULL AND {date} > $3
       AND fact.kind IN ('call_transferred', 'call_returned', 'offer_timed_out', 'offer_declined')";
 
-const TABLES: [Sums; 5] = [
+const DAY: (&str, &str) = ("day", "local.at::date");
+const MONTH: (&str, &str) = ("month", "date_trunc('month', local.at)::date");
+
+const AGENT_COLUMNS: &[&str] = &[
+    "completed",
+    "missed",
+    "cancelled",
+    "answered",
+    "answered_in_time",
+    "wait_seconds",
+    "handled",
+    "talk_seconds",
+    "wrap_up_seconds",
+    "rated",
+    "rating_total",
+    "satisfied",
+    "call_talk_seconds",
+    "transfers",
+    "offers_missed",
+    "offers_declined",
+    "given_talk_seconds",
+];
+const AGENT_SOURCE: &str = "SELECT call.tenant_id, {date} AS {period}, call.department_id, call.user_id,
+                    f.completed, f.missed, f.cancelled, f.answered, f.answered_in_time, f.wait_seconds, f.handled,
+                    f.talk_seconds, f.wrap_up_seconds, f.rated, f.rating_total, f.satisfied,
+                    f.call_talk_seconds, 0 AS transfers, 0 AS offers_missed, 0 AS offers_declined,
+                    0 AS given_talk_seconds
+                 {calls} AND call.user_id IS NOT NULL
+                 UNION ALL
+                 SELECT fact.tenant_id, {date}, fact.department_id, fact.user_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                    f.transfers, f.offers_missed, f.offers_declined, f.given_talk_seconds
+                 {facts} AND fact.user_id IS NOT NULL";
+const STATUS_COLUMNS: &[&str] =
+    &["available_seconds", "capacity_seconds", "paused_seconds", "held_seconds", "disconnected_seconds"];
+const STATUS_SOURCE: &str = "SELECT spent.tenant_id, {date} AS {period}, spent.user_id, f.available_seconds, f.capacity_seconds, f.paused_seconds,
+                    f.held_seconds, f.disconnected_seconds
+                 FROM agent_intervals AS spent
+                 CROSS JOIN LATERAL vez_interval_days(
+                     spent.started_at, spent.ended_at, spent.status, spent.capacity, $2
+                 ) AS f
+                 WHERE spent.tenant_id = $1";
+
+const TABLES: [Sums; 7] = [
     Sums {
         table: "call_hours",
+        period: DAY,
         keys: &["tenant_id", "day", "department_id", "hour"],
         columns: &[
             "completed",
@@ -77,84 +124,65 @@ const TABLES: [Sums; 5] = [
             "offers_declined",
         ],
         of_facts: &["transfers", "offers_missed", "offers_declined"],
-        source: "SELECT call.tenant_id, local.at::date AS day, call.department_id, date_part('hour', local.at)::smallint AS hour,
+        source: "SELECT call.tenant_id, {date} AS {period}, call.department_id, date_part('hour', local.at)::smallint AS hour,
                     f.completed, f.missed, f.cancelled, f.answered, f.answered_in_time, f.wait_seconds, f.abandoned,
                     f.abandoned_short, f.handled, f.talk_seconds, f.wrap_up_seconds, f.rated, f.rating_total, f.satisfied,
                     f.estimated, f.estimate_kept, 0 AS transfers, 0 AS offers_missed, 0 AS offers_declined
                  {calls}
                  UNION ALL
-                 SELECT fact.tenant_id, local.at::date, fact.department_id, date_part('hour', local.at)::smallint,
+                 SELECT fact.tenant_id, {date}, fact.department_id, date_part('hour', local.at)::smallint,
                     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, f.transfers, f.offers_missed, f.offers_declined
                  {facts}",
     },
     Sums {
         table: "wait_days",
+        period: DAY,
         keys: &["tenant_id", "day", "department_id", "wait_seconds"],
         columns: &["answered"],
         of_facts: &[],
-        source: "SELECT call.tenant_id, local.at::date AS day, call.department_id, f.wait_seconds::integer AS wait_seconds,
+        source: "SELECT call.tenant_id, {date} AS {period}, call.department_id, f.wait_seconds::integer AS wait_seconds,
                     f.answered
                  {calls} AND f.answered > 0",
     },
     Sums {
         table: "agent_days",
+        period: DAY,
         keys: &["tenant_id", "day", "department_id", "user_id"],
-        columns: &[
-            "completed",
-            "missed",
-            "cancelled",
-            "answered",
-            "answered_in_time",
-            "wait_seconds",
-            "handled",
-            "talk_seconds",
-            "wrap_up_seconds",
-            "rated",
-            "rating_total",
-            "satisfied",
-            "call_talk_seconds",
-            "transfers",
-            "offers_missed",
-            "offers_declined",
-            "given_talk_seconds",
-        ],
+        columns: AGENT_COLUMNS,
         of_facts: &["transfers", "offers_missed", "offers_declined", "given_talk_seconds"],
-        source: "SELECT call.tenant_id, local.at::date AS day, call.department_id, call.user_id,
-                    f.completed, f.missed, f.cancelled, f.answered, f.answered_in_time, f.wait_seconds, f.handled,
-                    f.talk_seconds, f.wrap_up_seconds, f.rated, f.rating_total, f.satisfied,
-                    f.call_talk_seconds, 0 AS transfers, 0 AS offers_missed, 0 AS offers_declined,
-                    0 AS given_talk_seconds
-                 {calls} AND call.user_id IS NOT NULL
-                 UNION ALL
-                 SELECT fact.tenant_id, local.at::date, fact.department_id, fact.user_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                    f.transfers, f.offers_missed, f.offers_declined, f.given_talk_seconds
-                 {facts} AND fact.user_id IS NOT NULL",
+        source: AGENT_SOURCE,
+    },
+    Sums {
+        table: "agent_months",
+        period: MONTH,
+        keys: &["tenant_id", "month", "department_id", "user_id"],
+        columns: AGENT_COLUMNS,
+        of_facts: &["transfers", "offers_missed", "offers_declined", "given_talk_seconds"],
+        source: AGENT_SOURCE,
     },
     Sums {
         table: "agent_status_days",
+        period: ("day", "f.day"),
         keys: &["tenant_id", "day", "user_id"],
-        columns: &[
-            "available_seconds",
-            "capacity_seconds",
-            "paused_seconds",
-            "held_seconds",
-            "disconnected_seconds",
-        ],
+        columns: STATUS_COLUMNS,
         of_facts: &[],
-        source: "SELECT spent.tenant_id, f.day, spent.user_id, f.available_seconds, f.capacity_seconds, f.paused_seconds,
-                    f.held_seconds, f.disconnected_seconds
-                 FROM agent_intervals AS spent
-                 CROSS JOIN LATERAL vez_interval_days(
-                     spent.started_at, spent.ended_at, spent.status, spent.capacity, $2
-                 ) AS f
-                 WHERE spent.tenant_id = $1",
+        source: STATUS_SOURCE,
+    },
+    Sums {
+        table: "agent_status_months",
+        period: ("month", "date_trunc('month', f.day)::date"),
+        keys: &["tenant_id", "month", "user_id"],
+        columns: STATUS_COLUMNS,
+        of_facts: &[],
+        source: STATUS_SOURCE,
     },
     Sums {
         table: "customer_days",
+        period: ("day", "(inserted_at AT TIME ZONE $2)::date"),
         keys: &["tenant_id", "day"],
         columns: &["customers"],
         of_facts: &[],
-        source: "SELECT tenant_id, (inserted_at AT TIME ZONE $2)::date AS day, 1 AS customers
+        source: "SELECT tenant_id, {date} AS {period}, 1 AS customers
                  FROM customers WHERE tenant_id = $1 AND merged_into IS NULL",
     },
 ];
@@ -168,11 +196,13 @@ impl Sums {
     fn difference(&self) -> String {
         let keys = self.keys.join(", ");
         let stored = Self::list(self.columns, |column| match self.of_facts.contains(&column) {
-            true => format!("CASE WHEN day > $3 THEN -{column} ELSE 0 END"),
+            true => format!("CASE WHEN {} > $3 THEN -{column} ELSE 0 END", self.period.0),
             false => format!("-{column}"),
         });
         let sums = Self::list(self.columns, |column| format!("sum({column})::bigint AS {column}"));
+        let (period, date) = self.period;
         let source = self.source.replace("{calls}", CALLS).replace("{facts}", FACTS);
+        let source = source.replace("{date}", date).replace("{period}", period);
         format!(
             "CREATE TEMPORARY TABLE recount_{table} AS
              SELECT * FROM (
@@ -313,6 +343,15 @@ async fn mend(connection: &mut PgConnection, tenant: TenantId, zone: &str) -> Re
         }
     }
     tx.commit().await?;
-    let [call_hours, wait_days, agent_days, agent_status_days, customer_days] = changed;
-    Ok(Some(Recounted { call_hours, wait_days, agent_days, agent_status_days, customer_days }))
+    let [call_hours, wait_days, agent_days, agent_months, agent_status_days, agent_status_months, customer_days] =
+        changed;
+    Ok(Some(Recounted {
+        call_hours,
+        wait_days,
+        agent_days,
+        agent_months,
+        agent_status_days,
+        agent_status_months,
+        customer_days,
+    }))
 }

@@ -78,7 +78,13 @@ impl Params {
     }
 
     fn raw(&self, name: &'static str, chars_max: usize) -> Result<Option<&str>, ApiError> {
-        match self.values.get(name).and_then(|values| values.last()).map(|text| text.trim()).filter(|text| !text.is_empty()) {
+        match self
+            .values
+            .get(name)
+            .and_then(|values| values.last())
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty())
+        {
             Some(text) if text_fault(text, chars_max).is_some() => Err(wrong(name)),
             text => Ok(text),
         }

@@ -234,10 +234,10 @@ pub struct ChangedRows {
     pub call_hours: u64,
     /// Of waits.
     pub wait_days: u64,
-    /// Of agents and days.
-    pub agent_days: u64,
-    /// Of agents' times.
-    pub agent_status_days: u64,
+    /// Of agents' days and months.
+    pub agents: u64,
+    /// Of agents' times, likewise.
+    pub agent_times: u64,
     /// Of customers.
     pub customer_days: u64,
 }
@@ -260,6 +260,7 @@ async fn overview(
     let customers = analytics::customers(&mut tx, &days).await?;
     let occupancy = match days.department {
         None => analytics::summed(&analytics::agents(&mut tx, &days, state.clock.now()).await?).occupancy(),
+        // An agent's time is not divided among his departments.
         Some(_) => None,
     };
     Ok(Data::new(overview_of(&days, time_zone, &figures, &waits, customers, occupancy)))
@@ -322,11 +323,13 @@ async fn trends(
     responses((status = 200, body = Data<Refreshed>)))]
 async fn refresh_views(State(state): State<AppState>, staff: Manager) -> Result<Data<Refreshed>, ApiError> {
     let busy = ApiError::TooManyRequests { retry_after_seconds: RECOUNTED_WITHIN_SECONDS };
-    let Recounted { call_hours, wait_days, agent_days, agent_status_days, customer_days } =
-        recount(&state.store, staff.tenant).await?.ok_or(busy)?;
+    let counted = recount(&state.store, staff.tenant).await?.ok_or(busy)?;
+    let Recounted { call_hours, wait_days, customer_days, .. } = counted;
+    let agents = counted.agent_days + counted.agent_months;
+    let agent_times = counted.agent_status_days + counted.agent_status_months;
     Ok(Data::new(Refreshed {
-        changed_rows: call_hours + wait_days + agent_days + agent_status_days + customer_days,
-        changed: ChangedRows { call_hours, wait_days, agent_days, agent_status_days, customer_days },
+        changed_rows: call_hours + wait_days + agents + agent_times + customer_days,
+        changed: ChangedRows { call_hours, wait_days, agents, agent_times, customer_days },
     }))
 }
 

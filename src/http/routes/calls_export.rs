@@ -67,8 +67,11 @@ const PATTERN: FastApiFault = FastApiFault {
     msg: "String should match pattern '^(csv|json)$'",
     kind: "string_pattern_mismatch",
 };
-const TOO_LONG: FastApiFault =
-    FastApiFault { loc: ["query", "status"], msg: "String should have at most 200 characters", kind: "string_too_long" };
+const TOO_LONG: FastApiFault = FastApiFault {
+    loc: ["query", "status"],
+    msg: "String should have at most 200 characters",
+    kind: "string_too_long",
+};
 const INTEGER: FastApiFault = FastApiFault {
     loc: ["query", "assistant_id"],
     msg: "Input should be a valid integer, unable to parse string as an integer",
@@ -83,11 +86,7 @@ const DATE_TO: FastApiFault = FastApiFault { loc: ["query", "date_to"], ..DATE_F
 const ORDER: FastApiFault =
     FastApiFault { loc: ["query", "date_from"], msg: "date_from should not be after date_to", kind: "value_error" };
 
-fn or_fault<T>(
-    read: Result<Option<T>, ApiError>,
-    faults: &mut Vec<FastApiFault>,
-    fault: FastApiFault,
-) -> Option<T> {
+fn or_fault<T>(read: Result<Option<T>, ApiError>, faults: &mut Vec<FastApiFault>, fault: FastApiFault) -> Option<T> {
     read.unwrap_or_else(|_| {
         faults.push(fault);
         None

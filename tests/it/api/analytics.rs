@@ -250,13 +250,21 @@ async fn counting_anew_mends_what_was_wrong_and_says_how_much() {
         "UPDATE call_hours SET completed = completed + 7",
         "DELETE FROM wait_days",
         "DELETE FROM agent_days",
+        "DELETE FROM agent_months",
         "UPDATE customer_days SET customers = 0",
     ] {
         sqlx::query(damage).execute(store.system()).await.unwrap();
     }
     assert_ne!(scene.data("overview").await, before);
     let recount_of = async || recount(store, tenant).await.unwrap();
-    let changed = Recounted { call_hours: 1, wait_days: 1, agent_days: 1, agent_status_days: 0, customer_days: 1 };
+    let changed = Recounted {
+        call_hours: 1,
+        wait_days: 1,
+        agent_days: 1,
+        agent_months: 1,
+        customer_days: 1,
+        ..Recounted::default()
+    };
     assert_eq!(recount_of().await, Some(changed));
     assert_eq!(scene.data("overview").await, before);
     assert_eq!(recount_of().await, Some(Recounted::default()));

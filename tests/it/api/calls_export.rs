@@ -87,7 +87,9 @@ async fn calls_that_were_not_answered_have_their_join_and_no_duration() {
     let missed = PastCall::missed(1, line, "2024-02-29T23:59:59Z", "2024-03-01T00:00:31Z");
     missed.put(&app, &company).await;
     let waiting = PastCall { status: "queued", end_reason: None, ended: None, ..missed.clone() };
-    PastCall { number: 2, id: Uuid::from_u128(2), joined: "2024-03-01T10:00:00.999999Z", ..waiting }.put(&app, &company).await;
+    PastCall { number: 2, id: Uuid::from_u128(2), joined: "2024-03-01T10:00:00.999999Z", ..waiting }
+        .put(&app, &company)
+        .await;
     let sid = missed.id.simple();
     assert_eq!(
         text(&boss.client, "").await,

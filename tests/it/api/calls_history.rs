@@ -185,7 +185,9 @@ async fn filters_narrow_and_what_is_nobodys_finds_nothing() {
     assert_eq!(numbered(&stranger.client, "contact_status=both").await, [1]);
     // Who was merged into another is found by his old document, too.
     let survivor = Uuid::from_u128(of_ana.id.as_u128() ^ (1 << 100));
-    let merge = format!("UPDATE customers SET merged_into = '{survivor}', document = '555' WHERE name = 'Carlos' AND document LIKE '123%'");
+    let merge = format!(
+        "UPDATE customers SET merged_into = '{survivor}', document = '555' WHERE name = 'Carlos' AND document LIKE '123%'"
+    );
     change(&app, &merge).await;
     assert_eq!(numbered(&boss.client, "external_id=555").await, [1]);
 }
@@ -229,8 +231,15 @@ async fn days_are_as_long_as_the_companys_clocks_make_them() {
     let line = company.department("Suporte").await;
     let boss = company.user("Boss", Role::Supervisor).await;
     // 31 March 2024 had 23 hours there, from 00:00Z to 23:00Z; 27 October had 25, from 26 October 23:00Z.
-    let joins = ["2024-03-31T00:00:00Z", "2024-03-31T22:59:59Z", "2024-03-31T23:00:00Z", "2024-10-26T23:00:00Z",
-        "2024-10-27T00:30:00Z", "2024-10-27T01:30:00Z", "2024-10-27T23:59:59Z"];
+    let joins = [
+        "2024-03-31T00:00:00Z",
+        "2024-03-31T22:59:59Z",
+        "2024-03-31T23:00:00Z",
+        "2024-10-26T23:00:00Z",
+        "2024-10-27T00:30:00Z",
+        "2024-10-27T01:30:00Z",
+        "2024-10-27T23:59:59Z",
+    ];
     for (number, joined) in (1..).zip(joins) {
         PastCall::missed(number, line, joined, "2024-11-01T00:00:00Z").put(&app, &company).await;
     }
@@ -264,9 +273,13 @@ async fn pages_are_linked_by_addresses_that_repeat_the_request() {
     let kept = "limit=2&contact_status=both&start_date=2024-01-02T00%3A00%3A00%2B00%3A00\
         &end_date=2024-01-02T23%3A59%3A59%2000%3A00&agent_id=&page=";
     let at = |page: u32| Some(format!("{kept}{page}"));
-    for (page, items, prev, next) in
-        [(1, &[5, 4][..], None, at(2)), (2, &[3, 2], at(1), at(3)), (3, &[1], at(2), None), (4, &[], at(3), None), (9, &[], at(3), None)]
-    {
+    for (page, items, prev, next) in [
+        (1, &[5, 4][..], None, at(2)),
+        (2, &[3, 2], at(1), at(3)),
+        (3, &[1], at(2), None),
+        (4, &[], at(3), None),
+        (9, &[], at(3), None),
+    ] {
         let answer = get(&boss.client, &format!("{asked}{page}")).await.expect(200);
         assert!(!answer.body.to_string().contains("secret"), "{answer:?}");
         let pagination = &answer.body["pagination"];
@@ -276,7 +289,8 @@ async fn pages_are_linked_by_addresses_that_repeat_the_request() {
         assert_eq!((&pagination["limit"], &pagination["max_limit"]), (&json!(2), &json!(50)));
     }
     // An address leads where it says.
-    let next = get(&boss.client, &format!("{asked}1")).await.body["pagination"]["next_url"].as_str().unwrap().to_owned();
+    let next =
+        get(&boss.client, &format!("{asked}1")).await.body["pagination"]["next_url"].as_str().unwrap().to_owned();
     let followed = boss.client.get(next.strip_prefix("https://cliente.evolux.net.br").unwrap()).await.expect(200);
     assert_eq!(numbers(&followed.body["data"]), [3, 2]);
     // Nothing at all is one empty page.
@@ -294,9 +308,8 @@ async fn errors_are_evoluxs() {
     let app = TestApp::start().await;
     let company = app.company("acme").await;
     let (boss, agent) = (company.user("Boss", Role::Supervisor).await, company.agent("Ana", &[]).await);
-    let with = async |token: &str, path: &str| {
-        send(app.client().request(Method::GET, path).header("token", token)).await
-    };
+    let with =
+        async |token: &str, path: &str| send(app.client().request(Method::GET, path).header("token", token)).await;
     for path in [PATH, "/api/v1/dialer/call/1/recording"] {
         assert_eq!(app.client().get(path).await.expect(400).body, refusal(400, "Missing token."));
         assert_eq!(with("", path).await.expect(400).body, refusal(400, "Missing token."));
@@ -330,6 +343,10 @@ async fn errors_are_evoluxs() {
     let many = "agent_id=1&".repeat(101);
     assert_eq!(get(&boss.client, &many).await.expect(400).body, refusal(400, "The parameter agent_id is invalid."));
     for query in ["start_date=2025-06-02&end_date=2025-06-01", "end_date=2025-06-01", "start_date=2025-06-03"] {
-        assert_eq!(get(&boss.client, query).await.expect(400).body, refusal(400, "start_date is after end_date."), "{query}");
+        assert_eq!(
+            get(&boss.client, query).await.expect(400).body,
+            refusal(400, "start_date is after end_date."),
+            "{query}"
+        );
     }
 }

@@ -91,7 +91,11 @@ async fn tags_are_outcomes_and_ratings_are_told() {
     }
     let list = get(&boss.client, "").await.expect(200).body;
     let call = &list["data"][0];
-    assert_eq!((&call["outcome"], &call["classification"]), (&json!("Não interessado, VIP"), &json!("Venda")), "{call}");
+    assert_eq!(
+        (&call["outcome"], &call["classification"]),
+        (&json!("Não interessado, VIP"), &json!("Venda")),
+        "{call}"
+    );
     assert_eq!(call["survey"], json!({"csat": 4, "nps": null}));
 }
 
@@ -127,7 +131,11 @@ async fn a_recording_is_where_the_history_says() {
     let shown = &list["data"][0];
     assert_eq!((&shown["trunk_name"], &shown["subscriber"]["number"]), (&json!("Totem"), &json!("5584999999999")));
     assert_eq!(shown["custom_fields"], json!({}), "no campaign was named");
-    assert_eq!((&shown["talking_duration"], &shown["billable_duration"]), (&json!(30), &json!(45.0)), "15 s of wrap-up");
+    assert_eq!(
+        (&shown["talking_duration"], &shown["billable_duration"]),
+        (&json!(30), &json!(45.0)),
+        "15 s of wrap-up"
+    );
     let named: Value = ask(&format!("{PATH}?campaign_id=1"), "").await.json().await.unwrap();
     assert_eq!(named["data"][0]["custom_fields"], json!({"site": "www"}));
 
@@ -140,7 +148,10 @@ async fn a_recording_is_where_the_history_says() {
     let part = ask(path, "bytes=100-199").await;
     assert_eq!((part.status().as_u16(), &part.bytes().await.unwrap()[..]), (206, &bytes[100..200]));
     let outside = ask(path, "bytes=5000-").await;
-    assert_eq!((outside.status().as_u16(), &outside.headers()["content-range"]), (416, &"bytes */5000".parse().unwrap()));
+    assert_eq!(
+        (outside.status().as_u16(), &outside.headers()["content-range"]),
+        (416, &"bytes */5000".parse().unwrap())
+    );
     assert_eq!(outside.json::<Value>().await.unwrap(), refusal(416, "The range lies outside the file."));
     for missing in ["2", "0", "-1", "x", "99999999999999999999", call] {
         let answer = ask(&format!("/api/v1/dialer/call/{missing}/recording"), "").await;

@@ -26,8 +26,7 @@ async fn owner(app: &TestApp) -> PgConnection {
 
 /// Lets rows of `table` be read only where this holds.
 async fn restrict(app: &TestApp, table: &str, condition: &str) {
-    let statement =
-        format!("CREATE POLICY slow ON {table} AS RESTRICTIVE FOR SELECT TO vez_app USING ({condition})");
+    let statement = format!("CREATE POLICY slow ON {table} AS RESTRICTIVE FOR SELECT TO vez_app USING ({condition})");
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut owner(app).await).await.unwrap();
 }
 

@@ -53,7 +53,8 @@ impl World {
             super::call_files::attach(&owner.client, call, "note.txt", "text/plain", b"a note").await.expect(201);
         let listed = owner.client.get(&format!("/api/v1/webhooks/{}/deliveries", webhook.id())).await.expect(200);
         let delivery = listed.body["data"][0]["id"].as_str().unwrap().to_owned();
-        let number = owner.client.get(&format!("/api/v1/calls/{call}")).await.expect(200).body["data"]["protocol"].to_string();
+        let number =
+            owner.client.get(&format!("/api/v1/calls/{call}")).await.expect(200).body["data"]["protocol"].to_string();
         let customer = owner.client.post("/api/v1/customers", json!({"name": "Maria"})).await.expect(201);
         let tag = owner.client.post("/api/v1/tags", json!({"name": "vip"})).await.expect(201);
         let token = json!({"name": "CRM", "role": "attendant"});

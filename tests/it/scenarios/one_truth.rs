@@ -14,7 +14,6 @@ use vez::domain::clock::Timestamp;
 use vez::domain::ids::DepartmentId;
 use vez::domain::measures::{Answers, Figures, percent, tenths};
 use vez::domain::role::Role;
-use vez::store::events::{self, StoredEvent};
 
 use crate::harness::TestApp;
 use crate::harness::builders::{Company, Member};
@@ -54,7 +53,7 @@ async fn wallboard_analytics_csv_and_feed_tell_the_same_of_a_random_day() {
     let board = wallboard(&app, &company, &boss, &departments).await;
     let client = fresh(&app, &company, &boss).await;
     let calls = csv(&client).await;
-    let folded = fold(&events::after(app.app.store(), company.tenant, 0, 1_000).await.unwrap());
+    let folded = fold(&feed(&client).await);
     assert!(calls.len() > 40, "{} calls are no day", calls.len());
 
     // The feed and the file: call by call.
@@ -245,27 +244,42 @@ struct Folded {
     transfers: u64,
 }
 
-fn fold(feed: &[StoredEvent]) -> BTreeMap<String, Folded> {
+/// The whole feed, page by page, as an integrator reads it who was offline.
+async fn feed(client: &Client) -> Vec<Value> {
+    let (mut facts, mut after) = (Vec::new(), 0);
+    loop {
+        let page = client.get(&format!("/api/v1/events?after={after}&limit=100")).await.expect(200).body;
+        facts.extend(page["data"].as_array().unwrap().iter().cloned());
+        after = page["meta"]["after"].as_i64().unwrap();
+        if page["meta"]["has_more"] == json!(false) {
+            return facts;
+        }
+    }
+}
+
+fn fold(feed: &[Value]) -> BTreeMap<String, Folded> {
     let mut calls: BTreeMap<String, Folded> = BTreeMap::new();
     for event in feed {
-        let Some(id) = event.call_id else { continue };
-        let call = calls.entry(id.to_string()).or_default();
-        let own = event.department_id.map(|id| id.to_string());
-        match event.kind.as_str() {
-            "call_joined" => (call.department, call.joined) = (own.unwrap(), Some(event.at)),
-            "call_assigned" if call.started.is_none() => call.accepted = Some(event.at),
+        let Some(id) = event["call_id"].as_str() else { continue };
+        let call = calls.entry(id.to_owned()).or_default();
+        let own = event["department_id"].as_str().map(str::to_owned);
+        let at = chrono::DateTime::parse_from_rfc3339(event["at"].as_str().unwrap()).unwrap();
+        let at = Timestamp::from(at.to_utc());
+        match event["kind"].as_str().unwrap() {
+            "call_joined" => (call.department, call.joined) = (own.unwrap(), Some(at)),
+            "call_assigned" if call.started.is_none() => call.accepted = Some(at),
             "call_started" if call.started.is_none() => {
-                (call.started, call.answered_in) = (Some(event.at), call.department.clone());
+                (call.started, call.answered_in) = (Some(at), call.department.clone());
             }
             "call_transferred" => {
-                call.department = event.data["to_department_id"].as_str().unwrap().to_owned();
+                call.department = event["data"]["to_department_id"].as_str().unwrap().to_owned();
                 call.transfers += 1;
             }
             "call_ended" => {
-                let reason = EndReason::parse(event.data["end_reason"].as_str().unwrap()).unwrap();
-                call.ended = Some((event.at, reason));
+                let reason = EndReason::parse(event["data"]["end_reason"].as_str().unwrap()).unwrap();
+                call.ended = Some((at, reason));
             }
-            "call_rated" => call.rating = event.data["rating"].as_i64(),
+            "call_rated" => call.rating = event["data"]["rating"].as_i64(),
             _ => {}
         }
     }
