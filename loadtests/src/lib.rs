@@ -12,6 +12,7 @@ pub mod client;
 pub mod clock;
 pub mod customers;
 pub mod departments;
+pub mod exports;
 pub mod fleet;
 pub mod invariants;
 pub mod latency;

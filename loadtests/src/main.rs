@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 use vez_loadtests::run::Load;
 use vez_loadtests::target::Target;
-use vez_loadtests::{backlog, logins, run, waiting};
+use vez_loadtests::{backlog, exports, logins, run, waiting};
 
 /// Drives a Vez from outside with many customers and agents, over real HTTP and WebSocket, and judges it.
 ///
@@ -88,6 +88,41 @@ enum Command {
         #[arg(long, default_value_t = 1.5)]
         max_ratio: f64,
     },
+    /// Export all calls alone, in turns with psql's copy of them; then run the same load without and beside many exports.
+    Exports {
+        #[command(flatten)]
+        target: TargetArgs,
+        #[command(flatten)]
+        load: LoadArgs,
+        #[command(flatten)]
+        wanted: ExportArgs,
+    },
+}
+
+/// What `exports` measures beside the load, and its bounds.
+#[derive(Debug, Args)]
+struct ExportArgs {
+    /// How many exports are under way at any moment of every second run.
+    #[arg(long, default_value_t = 10)]
+    at_once: usize,
+    /// How often everything is repeated; medians are compared.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Fail (exit code 1) when join to offer's p99 is more than so many times that without exports.
+    #[arg(long, default_value_t = 2.0)]
+    max_ratio: f64,
+    /// The server's process, whose resident memory is read; it has to run on this machine.
+    #[arg(long)]
+    pid: Option<u32>,
+    /// Fail when one export makes the server's memory grow by more.
+    #[arg(long, default_value_t = 32.0)]
+    max_mib: f64,
+    /// How psql reaches the server's database: a program and its arguments. It copies the same rows in turns with exports.
+    #[arg(long, value_name = "COMMAND")]
+    psql: Option<String>,
+    /// Fail when an export takes more than so many times as long as psql's copy.
+    #[arg(long, default_value_t = 1.5)]
+    max_copy_ratio: f64,
 }
 
 /// Where to find the server and whom to be: a demo file, or an address with credentials.
@@ -255,6 +290,20 @@ async fn execute(cli: &Cli) -> anyhow::Result<bool> {
         }
         Command::Logins { target, load, at_once, rounds, max_ratio } => {
             let report = logins::compare(&target.read().await?, &load.read()?, *at_once, *rounds, *max_ratio).await?;
+            tell(&report, json)?;
+            Ok(report.holds())
+        }
+        Command::Exports { target, load, wanted } => {
+            let wanted = exports::Wanted {
+                at_once: wanted.at_once,
+                rounds: wanted.rounds,
+                ratio_max: wanted.max_ratio,
+                pid: wanted.pid,
+                mib_max: wanted.max_mib,
+                psql: wanted.psql.clone(),
+                copy_ratio_max: wanted.max_copy_ratio,
+            };
+            let report = exports::compare(&target.read().await?, &load.read()?, &wanted).await?;
             tell(&report, json)?;
             Ok(report.holds())
         }

@@ -183,7 +183,7 @@ pub async fn weigh(
 }
 
 /// `VmRSS` of a process, in bytes.
-fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
+pub fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     let path = format!("/proc/{pid}/status");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     parse_resident(&text).with_context(|| format!("{path} has no VmRSS"))

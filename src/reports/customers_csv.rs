@@ -54,6 +54,6 @@ impl Selection for Customers {
     /// Two walks side by side along the keys; nothing is kept, so the first row leaves at once.
     fn settings(&self) -> &'static str {
         "SET LOCAL enable_hashjoin = off; SET LOCAL enable_hashagg = off; SET LOCAL enable_nestloop = off; \
-         SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"
+         SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off"
     }
 }

@@ -4,6 +4,7 @@
 use sqlx::{Postgres, QueryBuilder};
 
 use super::Selection;
+use super::calls_csv::STREAMED;
 use super::columns::{Cell, Column};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId};
@@ -43,8 +44,10 @@ impl Selection for Links {
         query.push(
             " THEN 'expired' ELSE 'active' END, d.name, COALESCE(l.customer_name, k.name), \
              COALESCE(l.customer_email, k.email), l.expires_at, l.used_at, l.inserted_at FROM access_links l \
-             LEFT JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id \
-             LEFT JOIN customers k ON k.tenant_id = l.tenant_id AND k.id = l.customer_id WHERE l.tenant_id = ",
+             LEFT JOIN LATERAL (SELECT name FROM departments d \
+                 WHERE d.tenant_id = l.tenant_id AND d.id = l.department_id LIMIT 1) d ON true \
+             LEFT JOIN LATERAL (SELECT name, email FROM customers k \
+                 WHERE k.tenant_id = l.tenant_id AND k.id = l.customer_id LIMIT 1) k ON true WHERE l.tenant_id = ",
         );
         query.push_bind(self.tenant.0);
         if let Some(department) = self.department {
@@ -72,9 +75,8 @@ impl Selection for Links {
         query.push(" ORDER BY l.id");
     }
 
-    /// Along the key, which is the order of making, with each name looked up once and remembered.
+    /// Along the key, which is the order of making.
     fn settings(&self) -> &'static str {
-        "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off; \
-         SET LOCAL enable_bitmapscan = off"
+        STREAMED
     }
 }

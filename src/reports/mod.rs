@@ -142,7 +142,7 @@ pub struct Reports(Arc<Shared>);
 struct Shared {
     pool: PgPool,
     /// Whoever fetches rows for a stream holds it: so all streams together use one core of the database, in fair turns.
-    turn: Semaphore,
+    turn: Arc<Semaphore>,
     places: Places,
     stopping: CancellationToken,
 }
@@ -152,7 +152,7 @@ impl Reports {
     pub fn connect(options: ConnectOptions) -> Self {
         Self(Arc::new(Shared {
             pool: pool::open(options, SHORT_MAX + STREAMS_MAX as u32),
-            turn: Semaphore::new(1),
+            turn: Arc::new(Semaphore::new(1)),
             places: Places::default(),
             stopping: CancellationToken::new(),
         }))

@@ -33,6 +33,11 @@ impl Places {
         *own += 1;
         Ok(Place { places: self.clone(), tenant })
     }
+
+    /// How many are taken.
+    pub fn open(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
 }
 
 impl Drop for Place {
