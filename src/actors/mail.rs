@@ -24,7 +24,9 @@ const RETRY_MOST: Duration = Duration::from_secs(60 * 60);
 const TRIED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often it looks by itself, should a wake-up have been lost.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// The pause while the outbox cannot be read.
+/// Tries to note what came of a mail, with the pause below between them: half of the time it stays in hand.
+const SETTLED_IN: usize = 5;
+/// The pause while the outbox cannot be read, or written.
 const UNREADABLE_PAUSE: Duration = Duration::from_secs(1);
 /// Rows of mails that left are kept for so long, to answer "was it sent"; and how many are deleted at a time.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -104,9 +106,15 @@ impl Deliverer {
                 tracing::error!(%tenant, mail = %id, attempts = mail.attempts, %error, "a mail is given up");
             }
         }
-        if let Err(error) = mails::settle(&self.store, tenant, id, outcome, self.clock.now()).await {
-            tracing::warn!(%tenant, mail = %id, %error, "what came of a mail could not be noted; it will be sent again");
+        // A mail whose outcome is not noted is sent twice, which is worth some patience with a database that is busy.
+        for _ in 0..SETTLED_IN {
+            match mails::settle(&self.store, tenant, id, outcome.clone(), self.clock.now()).await {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(%tenant, mail = %id, %error, "what came of a mail could not be noted"),
+            }
+            tokio::time::sleep(UNREADABLE_PAUSE).await;
         }
+        tracing::error!(%tenant, mail = %id, "what came of a mail was not noted; it will be sent again");
     }
 
     /// One try.
