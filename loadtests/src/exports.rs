@@ -115,7 +115,9 @@ impl std::fmt::Display for ExportsReport {
             alone.first_byte_ms, alone.export_seconds, alone.copy_seconds
         )?;
         match alone.copy_ratio {
-            Some(ratio) => writeln!(out, "  export over COPY, medians: {ratio:.2}, at most {:.2}", self.copy_ratio_max)?,
+            Some(ratio) => {
+                writeln!(out, "  export over COPY, medians: {ratio:.2}, at most {:.2}", self.copy_ratio_max)?
+            }
             None => writeln!(out, "  give --psql to have it compared with COPY")?,
         }
         match alone.growth_mib {

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use super::error::ApiError;
 use super::routes::events::FeedEvent;
 use super::state::AppState;
-use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::domain::role::Role;
 use crate::live::hub::{SocketOwner, SocketRegistration};
@@ -191,11 +191,9 @@ impl Task {
     }
 
     async fn send(&self, piece: Bytes) -> Result<(), Over> {
-        let until = Clock::patience(TAKEN_WITHIN);
-        match tokio::time::timeout_at(until, self.sender.send(piece)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Over),
-            Err(_) => {
+        tokio::select! {
+            sent = self.sender.send(piece) => sent.map_err(|_| Over),
+            () = self.state.clock.sleep(TAKEN_WITHIN) => {
                 tracing::debug!(tenant = %self.tenant, "a listener to the event feed took nothing and is let go");
                 Err(Over)
             }

@@ -4,6 +4,7 @@
 mod calls;
 mod cut;
 mod feed;
+mod generated;
 mod owner;
 mod record;
 mod scratch;

@@ -91,7 +91,7 @@ impl<S: Sink> Simulation<'_, S> {
         self.token.clear();
         let _ = std::fmt::Write::write_fmt(&mut self.token, format_args!("g{}", id.0.simple()));
         // Half of the links are made for somebody the company knows by then.
-        let known = used.is_some() && customer.number % 2 == 0;
+        let known = used.is_some() && customer.number.is_multiple_of(2);
         self.sink.link(&LinkRow {
             id,
             token: &self.token,

@@ -20,6 +20,7 @@ mod calls_history_fields;
 mod company;
 mod customers;
 mod departments;
+mod events;
 mod every_route;
 pub mod exported;
 mod exports;
