@@ -47,7 +47,7 @@ use places::{Place, Places};
 use row::Row;
 use stream::ReportStream;
 
-/// Streams open at once in the whole server. Each holds a connection and, waiting, some 200 KiB.
+/// Streams open at once in the whole server. Each holds a connection and, waiting, at most some 500 KiB.
 pub const STREAMS_MAX: usize = 20;
 /// Streams open at once for one company: nobody keeps all the others from theirs.
 pub const STREAMS_PER_COMPANY_MAX: usize = 10;

@@ -25,8 +25,8 @@ pub const LASTS_MAX: Duration = Duration::from_secs(30 * 60);
 const REST_MAX: Duration = Duration::from_millis(50);
 /// Bytes handed on at once.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Chunks that wait for the reader: while he takes one, the next rows are read.
-const CHUNKS_WAITING_MAX: usize = 2;
+/// Chunks that wait for the reader: as many as a batch has and one more, so that the next rows are read while he takes these.
+const CHUNKS_WAITING_MAX: usize = 4;
 
 enum Piece {
     Chunk { bytes: Bytes, rows: u64 },

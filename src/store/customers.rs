@@ -182,13 +182,14 @@ async fn figures(connection: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) 
                UNION ALL
                SELECT k.merged_into, k.id FROM customers k WHERE k.tenant_id = $1 AND k.merged_into = ANY ($2)
            )
-           SELECT known.survivor AS "id!", sum(counted.calls)::bigint AS "calls!", max(latest.at) AS last
+           SELECT known.survivor AS "id!", sum(counted.calls)::bigint AS "calls!",
+                  (max(ARRAY[latest.joined, latest.at]))[2] AS last
            FROM known
            CROSS JOIN LATERAL (
                SELECT count(*) AS calls FROM calls c WHERE c.tenant_id = $1 AND c.customer_id = known.id
            ) AS counted
            LEFT JOIN LATERAL (
-               SELECT COALESCE(c.started_at, c.inserted_at) AS at FROM calls c
+               SELECT c.inserted_at AS joined, COALESCE(c.started_at, c.inserted_at) AS at FROM calls c
                WHERE c.tenant_id = $1 AND c.customer_id = known.id ORDER BY c.inserted_at DESC LIMIT 1
            ) AS latest ON true
            GROUP BY known.survivor"#,

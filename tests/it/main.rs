@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A test that cannot go on should stop there and say where.
 
 mod api;
+mod export_command;
 mod harness;
 mod hashing;
 mod logs;
