@@ -312,8 +312,10 @@ async fn read(
            FROM access_links l
            JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id
            LEFT JOIN customers k ON k.tenant_id = l.tenant_id AND k.id = l.customer_id
+           -- Not an `OR`, nor a choice between two arrays: with those every link of the company is gone through.
            WHERE l.tenant_id = $1
-             AND l.id = ANY (COALESCE($2, ARRAY(SELECT id FROM access_links WHERE tenant_id = $1 AND token = $3)))"#,
+             AND l.id IN (SELECT wanted FROM unnest($2::uuid[]) AS wanted
+                          UNION ALL SELECT id FROM access_links WHERE tenant_id = $1 AND token = $3)"#,
         tenant.0,
         ids as _,
         token
