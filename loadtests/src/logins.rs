@@ -1,14 +1,17 @@
 //! Whether a flood of wrong logins slows the agents' next offer: the same load without and with many of them at once.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::client::http::{Rest, RestError};
 use crate::open_files;
@@ -16,6 +19,8 @@ use crate::pairs::{self, Pairs};
 use crate::run::{Load, run};
 use crate::target::Target;
 
+/// What the tester is told on its command line to flood.
+pub const FLOOD: &str = "flood";
 /// Between two tries after no answer at all.
 const BREATH: Duration = Duration::from_millis(100);
 /// Longest wait that a server may ask for: the flood must go on during the run.
@@ -84,7 +89,8 @@ pub async fn compare(
         let under_way = watch::Sender::new(false);
         let flood = Flood::begin(target, at_once, &under_way)?;
         let outcome = run(target, &Load { under_way: Some(under_way), ..load.clone() }).await;
-        for (answer, count) in flood.end().await {
+        // The run has dropped its end of the signal, so the flood ends, however the run did.
+        for (answer, count) in flood.end().await? {
             *answers.entry(answer).or_default() += count;
         }
         runs.with.push(outcome.context("the run during the flood could not begin")?);
@@ -94,36 +100,70 @@ pub async fn compare(
     Ok(LoginsReport { logins_at_once: at_once, answers, runs, p99_without_ms, p99_with_ms, ratio, ratio_max })
 }
 
-/// Wrong logins that go on while the run is under way.
-struct Flood {
-    tasks: JoinSet<()>,
-    answers: Arc<Mutex<BTreeMap<String, u64>>>,
+/// What the process that floods is told, as one line of JSON.
+#[derive(Debug, Serialize, Deserialize)]
+struct Order {
+    base_url: String,
+    tenant: String,
+    at_once: usize,
 }
+
+/// Wrong logins that go on while the run is under way. They come from a process of their own: in one with the customers whose
+/// waits are measured, they would be measured as well.
+struct Flood(JoinHandle<anyhow::Result<BTreeMap<String, u64>>>);
 
 impl Flood {
     fn begin(target: &Target, at_once: usize, under_way: &watch::Sender<bool>) -> anyhow::Result<Self> {
-        let rest = Rest::with_connections(&target.base_url, at_once)?;
-        let (answers, strangers) = (Arc::default(), Arc::new(AtomicU64::new(0)));
-        let mut tasks = JoinSet::new();
-        for _ in 0..at_once {
-            let (rest, tenant, answers) = (rest.clone(), target.tenant.clone(), Arc::clone(&answers));
-            let (strangers, mut under_way) = (Arc::clone(&strangers), under_way.subscribe());
-            tasks.spawn(async move {
-                if under_way.wait_for(|on| *on).await.is_ok() {
-                    tokio::select! {
-                        () = guess(&rest, &tenant, &answers, &strangers) => {}
-                        _ = under_way.wait_for(|on| !*on) => {}
-                    }
-                }
-            });
-        }
-        Ok(Self { tasks, answers })
+        let order = Order { base_url: target.base_url.clone(), tenant: target.tenant.clone(), at_once };
+        let (mut order, mut under_way) = (serde_json::to_vec(&order)?, under_way.subscribe());
+        order.push(b'\n');
+        let program = std::env::current_exe().context("the tester does not find itself")?;
+        Ok(Self(tokio::spawn(async move {
+            if under_way.wait_for(|on| *on).await.is_err() {
+                return Ok(BTreeMap::new());
+            }
+            let mut child = Command::new(program)
+                .arg(FLOOD)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .kill_on_drop(true)
+                .spawn()
+                .context("the flood could not be started")?;
+            let mut orders = child.stdin.take().context("the flood hears nothing")?;
+            orders.write_all(&order).await?;
+            let _ = under_way.wait_for(|on| !*on).await;
+            drop(orders);
+            Ok(serde_json::from_slice(&child.wait_with_output().await?.stdout)?)
+        })))
     }
 
-    async fn end(mut self) -> BTreeMap<String, u64> {
-        self.tasks.shutdown().await;
-        std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner))
+    async fn end(self) -> anyhow::Result<BTreeMap<String, u64>> {
+        self.0.await?
     }
+}
+
+/// Is the process that floods: until its standard input ends. Then it says how it was answered.
+///
+/// # Errors
+/// When it is told nothing it understands.
+pub async fn flood() -> anyhow::Result<()> {
+    let mut orders = BufReader::new(tokio::io::stdin()).lines();
+    let order: Order = serde_json::from_str(&orders.next_line().await?.context("no order")?)?;
+    open_files::allow_sockets(order.at_once as u64)?;
+    let rest = Rest::with_connections(&order.base_url, order.at_once)?;
+    let answers: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
+    let strangers = Arc::new(AtomicU64::new(0));
+    let mut tasks = JoinSet::new();
+    for _ in 0..order.at_once {
+        let (rest, tenant) = (rest.clone(), order.tenant.clone());
+        let (answers, strangers) = (Arc::clone(&answers), Arc::clone(&strangers));
+        tasks.spawn(async move { guess(&rest, &tenant, &answers, &strangers).await });
+    }
+    while orders.next_line().await?.is_some() {}
+    tasks.shutdown().await;
+    let answers = std::mem::take(&mut *answers.lock().unwrap_or_else(PoisonError::into_inner));
+    println!("{}", serde_json::to_string(&answers)?);
+    Ok(())
 }
 
 /// One wrong login after the other, each by another name, since a name that is tried too often has to wait. A server that

@@ -72,6 +72,9 @@ enum Command {
         #[arg(long, default_value_t = 5_000)]
         customers: usize,
     },
+    /// Flood a server with wrong logins; what `logins` starts, of no use by hand.
+    #[command(name = logins::FLOOD, hide = true)]
+    Flood,
     /// Run the same load without and during a flood of wrong logins, in turns.
     Logins {
         #[command(flatten)]
@@ -288,6 +291,7 @@ async fn execute(cli: &Cli) -> anyhow::Result<bool> {
             tell(&report, json)?;
             Ok(report.holds())
         }
+        Command::Flood => logins::flood().await.map(|()| true),
         Command::Logins { target, load, at_once, rounds, max_ratio } => {
             let report = logins::compare(&target.read().await?, &load.read()?, *at_once, *rounds, *max_ratio).await?;
             tell(&report, json)?;
