@@ -162,7 +162,7 @@ pub async fn flood() -> anyhow::Result<()> {
     while orders.next_line().await?.is_some() {}
     tasks.shutdown().await;
     let answers = std::mem::take(&mut *answers.lock().unwrap_or_else(PoisonError::into_inner));
-    println!("{}", serde_json::to_string(&answers)?);
+    serde_json::to_writer(std::io::stdout().lock(), &answers)?;
     Ok(())
 }
 
