@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::client::http::{Rest, RestError};
 use crate::ledger::{CallRecord, Ledger};
@@ -21,7 +21,7 @@ const RACE: Duration = Duration::from_millis(100);
 const EXAMPLES: usize = 5;
 
 /// The judgement on a run.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Verdict {
     pub lost: u64,
     pub doubled: u64,

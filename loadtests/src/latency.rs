@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Longest latency told apart, in microseconds (10 minutes): longer ones count as this.
 const LONGEST_MICROS: u64 = 600_000_000;
@@ -39,7 +39,7 @@ pub const STEPS: [(Step, &str); 7] = [
 ];
 
 /// A summary of one step, in milliseconds.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Summary {
     pub count: u64,
     pub p50_ms: f64,

@@ -293,7 +293,15 @@ async fn execute(cli: &Cli) -> anyhow::Result<bool> {
         }
         Command::Flood => logins::flood().await.map(|()| true),
         Command::Logins { target, load, at_once, rounds, max_ratio } => {
-            let report = logins::compare(&target.read().await?, &load.read()?, *at_once, *rounds, *max_ratio).await?;
+            load.read()?;
+            let report = logins::compare(
+                &target.read().await?,
+                &logins::run_words(std::env::args_os().skip(1)),
+                *at_once,
+                *rounds,
+                *max_ratio,
+            )
+            .await?;
             tell(&report, json)?;
             Ok(report.holds())
         }

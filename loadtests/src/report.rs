@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::invariants::Verdict;
 use crate::latency::{Latencies, STEPS, Summary};
 
 /// The result of one run.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// Customers a second that were meant to come.
     pub arrival_rate: f64,

@@ -309,13 +309,11 @@ async fn read(
                   COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at, l.cancelled_at, l.max_uses,
                   l.use_count, l.priority, l.required_skills, l.tag_ids,
                   l.custom_fields AS "custom_fields: Json<CustomFields>", l.call_id, l.inserted_at
-           FROM access_links l
-           JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id
+           FROM access_links l JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id
            LEFT JOIN customers k ON k.tenant_id = l.tenant_id AND k.id = l.customer_id
-           -- Not an `OR`, nor a choice between two arrays: with those every link of the company is gone through.
-           WHERE l.tenant_id = $1
-             AND l.id IN (SELECT wanted FROM unnest($2::uuid[]) AS wanted
-                          UNION ALL SELECT id FROM access_links WHERE tenant_id = $1 AND token = $3)"#,
+           -- A choice between two arrays would go through all links of the company.
+           WHERE l.tenant_id = $1 AND l.id IN (SELECT wanted FROM unnest($2::uuid[]) AS wanted UNION ALL
+                                               SELECT id FROM access_links WHERE tenant_id = $1 AND token = $3)"#,
         tenant.0,
         ids as _,
         token
