@@ -11,12 +11,16 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 use super::hashing::Memory;
 
 /// What the program is told on its command line to become a worker.
 pub const COMMAND: &str = "hash-passwords";
+/// A worker that says nothing for so long is stuck, or stopped by somebody: its callers have given up by then, and another one
+/// takes its place.
+const ANSWER_WITHIN: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 /// The worker's priority within its session: the lowest.
 const NICE: i32 = 19;
 /// Its session's priority: the lowest, a sixtieth of an ordinary one's share, which it has whenever nobody else wants a core.
@@ -136,6 +140,12 @@ impl Worker {
     }
 
     fn answer(&mut self) -> io::Result<Done> {
+        if self.answers.buffer().is_empty() {
+            let mut waits = [PollFd::new(self.answers.get_ref(), PollFlags::IN)];
+            if poll(&mut waits, Some(&ANSWER_WITHIN))? == 0 {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
         let mut answer = String::new();
         if self.answers.read_line(&mut answer)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

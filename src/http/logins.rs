@@ -8,7 +8,6 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::error::ApiError;
 use super::request_log::Tag;
@@ -21,9 +20,9 @@ use crate::domain::role::Role;
 use crate::live::hub::Login;
 use crate::live::outbox::Close;
 use crate::store::sessions::{self, EndedSession, NewSession};
-use crate::store::tenants::{self, Company};
-use crate::store::users::{self, User};
-use crate::store::{Author, Store};
+use crate::store::tenants::Company;
+use crate::store::users::User;
+use crate::store::{Author, Store, accounts};
 
 /// A user as the answer to a login names him.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -67,17 +66,18 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account of these names. The same statements run whether or not it exists.
+    /// The account of these names, if he may log in.
     pub async fn by_names(store: &Store, slug: &str, email: &str) -> Result<Option<Self>, ApiError> {
-        let tenant = tenants::id_of_slug(store, slug).await?.unwrap_or(TenantId(Uuid::nil()));
-        let (company, user) = tokio::try_join!(tenants::company(store, tenant), users::by_email(store, tenant, email))?;
-        Ok(company.zip(user).map(|(company, user)| Self { company, user }).filter(|account| account.user.active))
+        Ok(accounts::by_names(store, slug, email).await?.and_then(Self::who_may_log_in))
     }
 
     /// The account of a user who may log in.
     pub async fn find(store: &Store, tenant: TenantId, user: UserId) -> Result<Option<Self>, ApiError> {
-        let (company, user) = tokio::try_join!(tenants::company(store, tenant), users::find(store, tenant, user))?;
-        Ok(company.zip(user).map(|(company, user)| Self { company, user }).filter(|account| account.user.active))
+        Ok(accounts::find(store, tenant, user).await?.and_then(Self::who_may_log_in))
+    }
+
+    fn who_may_log_in((company, user): (Company, User)) -> Option<Self> {
+        user.active.then_some(Self { company, user })
     }
 
     /// Whether somebody who logs in here needs a second factor and has none.

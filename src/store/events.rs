@@ -11,9 +11,6 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, DepartmentId, TenantId, UserId};
 use crate::domain::record::RecordEvent;
 
-/// Most facts one read of the feed returns.
-pub const FEED_LIMIT_MAX: u32 = 1_000;
-
 /// A fact as it was committed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StoredEvent {
@@ -92,18 +89,22 @@ pub async fn ended_by(store: &Store, tenant: TenantId, call: CallId) -> Result<O
     Ok(user.flatten().map(UserId))
 }
 
-/// The facts after `seq`, in order, at most `limit`.
-pub async fn after(store: &Store, tenant: TenantId, seq: i64, limit: u32) -> Result<Vec<StoredEvent>> {
-    let mut tx = store.tenant_tx(tenant).await?;
+/// The facts after `seq`, in order, at most `limit`; what is no longer kept is not missed here (see `feed`).
+pub(super) async fn after(
+    tx: &mut sqlx::PgConnection,
+    tenant: TenantId,
+    seq: i64,
+    limit: u32,
+) -> Result<Vec<StoredEvent>> {
     let rows = sqlx::query_as!(
         EventRow,
         "SELECT seq, kind, at, call_id, department_id, user_id, data FROM events
          WHERE tenant_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
         tenant.0,
         seq,
-        i64::from(limit.min(FEED_LIMIT_MAX))
+        i64::from(limit)
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(tx)
     .await?;
     Ok(rows.into_iter().map(StoredEvent::from).collect())
 }

@@ -1,14 +1,10 @@
 //! Owns the reading of a tenant's feed by a cursor, which says so when what comes next is not kept any more, and throwing away
 //! what was kept long enough. Facts go oldest first, so what is kept is always the feed's end without gaps.
 
-use chrono::{DateTime, Utc};
-use serde_json::Value;
-use uuid::Uuid;
-
-use super::events::StoredEvent;
+use super::events::{self, StoredEvent};
 use super::{Result, Store};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{CallId, DepartmentId, TenantId, UserId};
+use crate::domain::ids::{CallId, TenantId};
 
 /// Most facts one look at the feed returns.
 pub const LOOK_MAX: u32 = 1_000;
@@ -43,38 +39,15 @@ impl Kept {
 /// The facts after `after`, at most `limit`; without a cursor the oldest that are kept.
 pub async fn look(store: &Store, tenant: TenantId, after: Option<i64>, limit: u32) -> Result<Look> {
     let mut tx = store.tenant_tx(tenant).await?;
-    let rows = sqlx::query!(
-        "SELECT seq, kind, at, call_id, department_id, user_id, data FROM events
-         WHERE tenant_id = $1 AND seq > $2 ORDER BY seq LIMIT $3",
-        tenant.0,
-        after.unwrap_or(0),
-        i64::from(limit.min(LOOK_MAX))
-    )
-    .fetch_all(&mut *tx)
-    .await?;
+    let facts = events::after(&mut tx, tenant, after.unwrap_or(0), limit.min(LOOK_MAX)).await?;
     if let Some(after) = after
-        && rows.first().is_none_or(|first| first.seq != after.saturating_add(1))
+        && facts.first().is_none_or(|first| first.seq != after.saturating_add(1))
     {
         // At its end, or beyond a gap. Facts committed since the first look change nothing about which of both.
         let kept = kept_in(&mut tx, tenant).await?;
         return Ok(if kept.continues(after) { Look::Facts(Vec::new()) } else { Look::Lost(kept) });
     }
-    let fact =
-        |seq, kind, at: DateTime<Utc>, call: Option<Uuid>, department: Option<Uuid>, user: Option<Uuid>, data| {
-            StoredEvent {
-                seq,
-                kind,
-                at: at.into(),
-                call_id: call.map(CallId),
-                department_id: department.map(DepartmentId),
-                user_id: user.map(UserId),
-                data: Option::<Value>::unwrap_or_default(data),
-            }
-        };
-    let facts = rows
-        .into_iter()
-        .map(|row| fact(row.seq, row.kind, row.at, row.call_id, row.department_id, row.user_id, row.data));
-    Ok(Look::Facts(facts.collect()))
+    Ok(Look::Facts(facts))
 }
 
 /// Which facts there are.

@@ -21,6 +21,7 @@
 //! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
 
+pub mod accounts;
 pub mod api_tokens;
 pub mod appointment_changes;
 pub mod appointment_followers;

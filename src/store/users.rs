@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -165,15 +165,20 @@ pub async fn create(work: &mut Work, new: NewUser) -> Result<User> {
 /// The user with this address, whatever its case.
 pub async fn by_email(store: &Store, tenant: TenantId, email: &str) -> Result<Option<User>> {
     let mut tx = store.tenant_tx(tenant).await?;
+    read_by_email(&mut tx, tenant, email).await
+}
+
+/// The user with this address, in a transaction of his tenant.
+pub(super) async fn read_by_email(tx: &mut PgConnection, tenant: TenantId, email: &str) -> Result<Option<User>> {
     let row = sqlx::query_as!(
         UserRow,
         "SELECT id, number, name, email, password_hash, role, active, avatar_url, mfa_enabled, locale, capacity, skills,
                 inserted_at, updated_at
-         FROM users WHERE tenant_id = $1 AND lower(email) = lower($2)",
+         FROM users WHERE tenant_id = $1 AND lookup_email = lower($2)",
         tenant.0,
         email
     )
-    .fetch_optional(&mut *tx)
+    .fetch_optional(tx)
     .await?;
     row.map(User::try_from).transpose()
 }
@@ -181,6 +186,11 @@ pub async fn by_email(store: &Store, tenant: TenantId, email: &str) -> Result<Op
 /// The user with this id.
 pub async fn find(store: &Store, tenant: TenantId, user: UserId) -> Result<Option<User>> {
     let mut tx = store.tenant_tx(tenant).await?;
+    read(&mut tx, tenant, user).await
+}
+
+/// The user with this id, in a transaction of his tenant.
+pub(super) async fn read(tx: &mut PgConnection, tenant: TenantId, user: UserId) -> Result<Option<User>> {
     let row = sqlx::query_as!(
         UserRow,
         "SELECT id, number, name, email, password_hash, role, active, avatar_url, mfa_enabled, locale, capacity, skills,
@@ -189,7 +199,7 @@ pub async fn find(store: &Store, tenant: TenantId, user: UserId) -> Result<Optio
         tenant.0,
         user.0
     )
-    .fetch_optional(&mut *tx)
+    .fetch_optional(tx)
     .await?;
     row.map(User::try_from).transpose()
 }

@@ -57,7 +57,7 @@ async fn follow(store: Store, world: std::sync::Arc<World>) -> usize {
     let mut read = 0;
     let mut previous = String::new();
     loop {
-        for event in events::after(&store, world.tenant, read, 50).await.unwrap() {
+        for event in scratch::facts(&store, world.tenant, read, 50).await {
             assert_eq!(event.seq, read + 1, "a gap");
             assert_eq!(event.kind == "second", previous == "first", "a pair was torn apart");
             read = event.seq;

@@ -76,7 +76,7 @@ async fn an_older_version_never_replaces_a_newer_one() {
     assert!(matches!(stale, Err(CommitError::Refused { code, .. }) if code == STALE_VERSION));
     let stale = second_owner.commit(batch_id(), &world.batch_of(&newer)).await;
     assert!(matches!(stale, Err(CommitError::Refused { code, .. }) if code == STALE_VERSION));
-    let feed = events::after(&store, world.tenant, 0, 100).await.unwrap();
+    let feed = scratch::facts(&store, world.tenant, 0, 100).await;
     assert_eq!(feed.len(), 3, "nothing of a refused batch is kept");
     let newest = world.next(&newer, |call| call.connected = true);
     second_owner.commit(batch_id(), &world.batch_of(&newest)).await.unwrap();

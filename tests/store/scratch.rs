@@ -121,3 +121,16 @@ async fn copy_of_template() -> PgConnectOptions {
     }
     panic!("no copy of {TEMPLATE} could be made");
 }
+
+/// The facts of a company's feed after a cursor.
+pub async fn facts(
+    store: &Store,
+    tenant: vez::domain::ids::TenantId,
+    after: i64,
+    limit: u32,
+) -> Vec<vez::store::events::StoredEvent> {
+    match vez::store::feed::look(store, tenant, Some(after), limit).await.unwrap() {
+        vez::store::feed::Look::Facts(facts) => facts,
+        lost => panic!("{lost:?}"),
+    }
+}
