@@ -271,8 +271,10 @@ impl System {
         // What an earlier life wrote is settled before this one reads, and it can write no more.
         shared.persistence.fence(tenant, generation).await;
         let served_until = died_at.or(self.0.served_until);
-        let since = served_until.unwrap_or_else(|| shared.clock.now());
-        let Some(state) = load::tenant(&shared.store, tenant, since).await? else { return Ok(None) };
+        let now = shared.clock.now();
+        // Wrap-ups count from when it was last served.
+        let since = served_until.unwrap_or(now);
+        let Some(state) = restore::tenant(&shared.store, tenant, since, now).await? else { return Ok(None) };
         let open_calls = restore::open_call_ids(&shared.store, tenant).await?;
         let link = Arc::new(TenantLink {
             tenant,
@@ -303,6 +305,7 @@ impl System {
             time_zone: state.company.time_zone,
             concurrent_calls_max,
             departments: state.departments,
+            today: state.today,
             agents: state.agents.into_iter().map(load::agent).collect(),
             open,
             served_until,

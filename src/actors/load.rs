@@ -13,7 +13,7 @@ use crate::queue::view::Today;
 use crate::roster::Command;
 use crate::roster::effect::{PlannedWrapUp, RestoredAgent, RestoredCall};
 use crate::roster::state::Profile;
-use crate::store::restore::{self, AgentRow, TenantState};
+use crate::store::restore::{self, AgentRow};
 use crate::store::{Store, StoreError};
 
 /// An agent as the core takes him.
@@ -64,15 +64,6 @@ fn count_since(snapshot: &mut AgentSnapshot, day_start: Timestamp) {
     if snapshot.changed_at < day_start {
         snapshot.calls_today = 0;
     }
-}
-
-/// A tenant's roster and settings; `None` when there is no such tenant. Wrap-ups count from when it was last served.
-pub(super) async fn tenant(
-    store: &Store,
-    tenant: TenantId,
-    since: Timestamp,
-) -> Result<Option<TenantState>, StoreError> {
-    restore::tenant(store, tenant, since).await
 }
 
 /// One queue; `None` when there is no such department.

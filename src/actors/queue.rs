@@ -50,7 +50,7 @@ pub enum QueueMsg {
         away: bool,
     },
     /// The company's midnight.
-    DayStarted,
+    DayStarted(Timestamp),
     State(oneshot::Sender<QueueState>),
     List {
         after_position: u32,
@@ -257,8 +257,8 @@ impl State {
             QueueMsg::Storage { away } => {
                 self.apply(myself, if away { Command::Freeze } else { Command::Thaw }, None);
             }
-            QueueMsg::DayStarted => {
-                self.view.start_day(self.shared.clock.now());
+            QueueMsg::DayStarted(midnight) => {
+                self.view.start_day(midnight);
                 self.stats_changed = true;
             }
             QueueMsg::State(reply) => {

@@ -14,6 +14,7 @@ use super::wire::{
 use crate::domain::clock::Timestamp;
 use crate::domain::department::Settings;
 use crate::domain::ids::{CallId, DepartmentId, TenantId, UserId};
+use crate::domain::measures::whole;
 use crate::live::hub::Hub;
 use crate::live::presence::Presence;
 use crate::live::topic::Topic;
@@ -51,7 +52,8 @@ pub(super) struct StaffTopics {
 }
 
 impl StaffTopics {
-    pub fn new(tenant: TenantId, epoch: u64, departments: &[Settings]) -> Self {
+    /// Topics whose wallboard shows `today` of each department until its queue tells more.
+    pub fn new(tenant: TenantId, epoch: u64, departments: &[Settings], today: &HashMap<DepartmentId, Today>) -> Self {
         let mut topics = Self {
             tenant,
             epoch,
@@ -68,6 +70,9 @@ impl StaffTopics {
         };
         for settings in departments {
             topics.department(settings);
+        }
+        for (department, today) in today {
+            topics.desks.entry(*department).and_modify(|desk| desk.today = *today);
         }
         topics
     }
@@ -105,6 +110,12 @@ impl StaffTopics {
             *desk = Desk { figures, active, today };
             self.dashboard_changed = true;
         }
+    }
+
+    /// The company's midnight. Queues that run say so of themselves; those that do not have nothing to say.
+    pub fn start_day(&mut self) {
+        self.desks.values_mut().for_each(|desk| desk.today = Today::default());
+        self.dashboard_changed = true;
     }
 
     /// What a call of an agent looks like now, or that it is over.
@@ -229,7 +240,7 @@ impl StaffTopics {
             active_calls: self.desks.values().map(|desk| desk.active).sum(),
             online_agents: roster.agents().filter(|agent| agent.is_online()).count() as u32,
             queue_size: self.desks.values().map(|desk| desk.figures.queue_size).sum(),
-            average_wait_time: (today.answered > 0).then(|| today.wait_seconds / today.answered),
+            average_wait_time: today.average_speed_of_answer_seconds().map(whole),
             abandonment_rate: today.abandonment_rate(),
             departments: self.desks.values().map(|desk| desk.figures.clone()).collect(),
         }

@@ -135,6 +135,7 @@ impl State {
             time_zone,
             concurrent_calls_max,
             departments,
+            today,
             agents,
             open,
             served_until,
@@ -145,7 +146,7 @@ impl State {
         let agents = agents.into_iter().map(|agent| load::since_midnight(agent, day_start));
         let (core, effects) =
             Roster::restore(strategies, agents, concurrent_calls_max, shared.rules, served_until, now);
-        let topics = StaffTopics::new(link.tenant, incarnation, &departments);
+        let topics = StaffTopics::new(link.tenant, incarnation, &departments, &today);
         let mut state = State {
             timer: Timer::new(shared.clock.clone()),
             tenant: link.tenant,
@@ -424,19 +425,6 @@ impl State {
             Decision::Decline => core_queue::Command::Decline { grant, user },
         };
         let _ = child.actor.cast(QueueMsg::Command { command, reply: Some(reply) });
-    }
-
-    /// At the company's midnight every count of the day starts anew.
-    fn turn_day(&mut self, myself: &ActorRef<TenantMsg>) {
-        let now = self.shared.clock.now();
-        if now < self.day_end {
-            return;
-        }
-        (self.day_start, self.day_end) = load::day(self.time_zone, now);
-        self.apply(myself, Command::DayStarted, None);
-        for child in self.children.values() {
-            let _ = child.actor.cast(QueueMsg::DayStarted);
-        }
     }
 
     fn arm(&mut self, myself: &ActorRef<TenantMsg>) {

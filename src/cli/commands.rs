@@ -106,15 +106,28 @@ async fn bring_up_to_date(command: Migrate) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens the database, does `work` on its store, closes it.
+/// Refuses a data folder without a database: for a command that asks for something, a folder that was mistyped is no reason to
+/// make one.
+pub(super) fn must_exist(config: &config::Database) -> anyhow::Result<()> {
+    if config.connection_url().is_none() && !config.data_dir.join("postgres").join("PG_VERSION").is_file() {
+        bail!(
+            "there is no database in {}: name its folder with --data-dir, or DATABASE_URL",
+            config.data_dir.display()
+        );
+    }
+    Ok(())
+}
+
+/// Opens a database that is there, does `work` on its store, closes it.
 pub(super) async fn on_store<T>(
     config: &config::Database,
     work: impl AsyncFnOnce(&Store, &Clock, &IdSource) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
+    must_exist(config)?;
     on_database(config, async |store: &Store, _, clock: &Clock, ids: &IdSource| work(store, clock, ids).await).await
 }
 
-/// As `on_store`, for work that needs connections of its own.
+/// As `on_store`, for work that needs connections of its own; makes the database if it is not there.
 pub(super) async fn on_database<T>(
     config: &config::Database,
     work: impl AsyncFnOnce(&Store, ConnectOptions, &Clock, &IdSource) -> anyhow::Result<T>,
@@ -151,7 +164,7 @@ async fn create_tenant(command: TenantCreate) -> anyhow::Result<()> {
     let time_zone: chrono_tz::Tz =
         command.zone.parse().ok().context("--zone takes an IANA name such as America/Sao_Paulo")?;
     let slug = command.slug.clone();
-    let tenant = on_store(&command.database, async |store, clock, ids| {
+    let tenant = on_database(&command.database, async |store: &Store, _, clock: &Clock, ids: &IdSource| {
         let now = clock.now();
         let new = tenants::NewTenant { id: ids.next(now), slug: command.slug, name: command.name, plan, time_zone };
         Ok(tenants::create(store, new, now).await)

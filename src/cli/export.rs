@@ -3,16 +3,16 @@
 //! Owns: its grammar, the bar that shows how far it is, and what is said when it fails. The file goes to the standard output and
 //! everything else to the standard error. Must not: know a column; those are `reports`'.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::io::{self, Write as _};
 
 use anyhow::{Context as _, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use futures_util::StreamExt as _;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
-use super::commands::{company, named_departments, on_database};
+use super::commands::{company, must_exist, named_departments, on_database};
+use super::progress;
 use crate::config::Database;
 use crate::domain::call::Status;
 use crate::domain::clock::{Clock, Timestamp};
@@ -26,9 +26,6 @@ use crate::reports::links_csv::{self, Links};
 use crate::reports::{Format, Reports, Selection, Table};
 use crate::store::links::LinkStatus;
 use crate::store::{ConnectOptions, Store, tenants};
-
-/// How often the bar is drawn: often enough to be seen moving.
-const DRAWN_EVERY: Duration = Duration::from_millis(200);
 
 /// `vez export ...`.
 #[derive(Debug, Subcommand)]
@@ -47,7 +44,8 @@ pub enum ExportCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vez export calls --tenant acme --from 2026-02-01 --to 2026-02-18 > calls.csv")]
 pub struct ExportCalls {
-    /// The first day, in the company's zone, or a time in ISO 8601; without it 30 days before the last.
+    /// The first day, in the company's zone, or a time in ISO 8601 (without an offset by the company's clocks); without it 30 days before
+    /// the last.
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub from: Option<DayOrTime>,
     /// The last day, or a time; today without it.
@@ -157,6 +155,7 @@ async fn export(
     ask: impl AsyncFnOnce(&Store, &tenants::Tenant, Timestamp) -> anyhow::Result<Asked>,
 ) -> anyhow::Result<()> {
     let format = Format::parse(&out.format).unwrap_or_default();
+    must_exist(&out.database)?;
     on_database(&out.database, async |store: &Store, options: ConnectOptions, clock: &Clock, _| {
         let tenant = company(store, &out.tenant).await?;
         let asked = ask(store, &tenant, clock.now()).await?;
@@ -168,16 +167,17 @@ async fn export(
     .await
 }
 
-/// Writes the file. What came before a failure is out already, so the failure says that the file is not whole.
+/// Writes the file. What came before a failure is out already, so the failure says that the file is not whole. Whoever reads it
+/// may stop (`| head`): then there is nothing to say.
 async fn write(reports: &Reports, tenant: &tenants::Tenant, asked: &Asked, format: Format) -> anyhow::Result<()> {
-    let bar = if std::io::stderr().is_terminal() {
+    let bar = if progress::is_shown() {
         let total = reports.count(tenant.id, &*asked.selection).await?;
-        bar(u64::try_from(total).unwrap_or(0))
+        progress::bar(u64::try_from(total).unwrap_or(0), "rows")
     } else {
         ProgressBar::hidden()
     };
     let mut rows = reports.stream(tenant.id, &*asked.selection, format.encoder(asked.table)).await?;
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     let failed = loop {
         match rows.next().await {
             None => break out.flush().err().map(anyhow::Error::from),
@@ -192,16 +192,10 @@ async fn write(reports: &Reports, tenant: &tenants::Tenant, asked: &Asked, forma
     };
     bar.finish_and_clear();
     let Some(error) = failed else { return Ok(()) };
-    let _ = out.flush();
-    bail!("the file is not complete: it broke off after {} rows: {error:#}", rows.rows());
-}
-
-fn bar(total: u64) -> ProgressBar {
-    let bar = ProgressBar::new(total);
-    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} rows, {per_sec}, {eta} left");
-    if let Ok(style) = style {
-        bar.set_style(style);
+    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        return Ok(());
     }
-    bar.enable_steady_tick(DRAWN_EVERY);
-    bar
+    let _ = out.flush();
+    // Rows are counted when all of their batch is out.
+    bail!("the file is not complete: it broke off after {} rows or some more: {error:#}", rows.rows());
 }

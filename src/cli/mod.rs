@@ -7,6 +7,7 @@ mod data;
 mod demo;
 mod export;
 pub mod generate;
+mod progress;
 mod report;
 mod token;
 
@@ -126,7 +127,7 @@ pub enum TenantCommand {
     Create(TenantCreate),
     /// Put a company on another plan.
     ///
-    /// What it uses beyond the new plan stays, and more of it is refused; recording and transcription are switched off when
+    /// What it uses beyond the new plan stays, and more of it is refused; recording, transcription and webhooks are switched off when
     /// the plan does not include them. With DATABASE_URL this works beside a running server, which obeys it within some
     /// seconds; with the private Postgres, stop the server first.
     Plan(TenantPlan),

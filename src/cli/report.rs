@@ -1,15 +1,17 @@
 //! Owns `vez report`: the figures of a company on the terminal, as `GET /api/v1/analytics/overview` tells them.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use chrono::{Days as Calendar, NaiveDate};
 use clap::{Args, Subcommand};
 
-use super::commands::{company, on_store, say};
+use super::commands::{company, must_exist, named_departments, on_database, say};
 use crate::config::Database;
-use crate::domain::ids::DepartmentId;
-use crate::http::input::day_of;
+use crate::domain::clock::Clock;
+use crate::http::input::{DayOrTime, day_of};
 use crate::http::routes::analytics::{DAYS, Overview, overview_of};
+use crate::reports::Reports;
 use crate::reports::analytics::{self, Days};
+use crate::store::{ConnectOptions, Store};
 
 /// `vez report ...`.
 #[derive(Debug, Subcommand)]
@@ -28,14 +30,14 @@ pub struct OverviewReport {
     #[arg(long, value_name = "SLUG")]
     pub tenant: String,
     /// The first day [default: 30 days before the last].
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub from: Option<NaiveDate>,
     /// The last day [default: today].
-    #[arg(long, value_name = "YYYY-MM-DD")]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub to: Option<NaiveDate>,
-    /// Only this department, by its id.
-    #[arg(long, value_name = "ID")]
-    pub department: Option<uuid::Uuid>,
+    /// Only this department, by name.
+    #[arg(long, value_name = "NAME")]
+    pub department: Option<String>,
     /// Print JSON, as the API does.
     #[arg(long)]
     pub json: bool,
@@ -47,13 +49,20 @@ pub struct OverviewReport {
 /// Does what was asked.
 pub async fn run(command: ReportCommand) -> anyhow::Result<()> {
     let ReportCommand::Overview(command) = command;
-    let figures = on_store(&command.database, async |store, clock, _| {
+    must_exist(&command.database)?;
+    let figures = on_database(&command.database, async |store: &Store, options: ConnectOptions, clock: &Clock, _| {
         let tenant = company(store, &command.tenant).await?;
         let last = command.to.unwrap_or_else(|| day_of(clock.now(), tenant.time_zone));
         let first = command.from.unwrap_or_else(|| last.checked_sub_days(Calendar::new(DAYS)).unwrap_or(last));
-        anyhow::ensure!(first <= last, "--from {first} is after --to {last}");
-        let days = Days { tenant: tenant.id, first, last, department: command.department.map(DepartmentId) };
-        let mut tx = store.tenant_tx(tenant.id).await?;
+        ensure!(first <= last, "--from {first} is after --to {last}");
+        let department = named_departments(store, tenant.id, command.department.as_slice()).await?.pop();
+        let days = Days { tenant: tenant.id, first, last, department };
+        let mut tx = Reports::connect(options).read(tenant.id).await?;
+        ensure!(
+            analytics::are_current(&mut tx, tenant.id).await?,
+            "the company's figures are being counted anew, by the days of {}; ask again in a minute, with its server running",
+            tenant.time_zone
+        );
         let figures = analytics::total(&mut tx, &days).await?;
         let waits = analytics::waits(&mut tx, &days).await?;
         let customers = analytics::customers(&mut tx, &days).await?;
@@ -67,6 +76,13 @@ pub async fn run(command: ReportCommand) -> anyhow::Result<()> {
         false => say(&table(&figures)),
     }
     Ok(())
+}
+
+fn day(text: &str) -> Result<NaiveDate, String> {
+    match DayOrTime::read(text) {
+        Some(DayOrTime::Day(day)) => Ok(day),
+        _ => Err("write a day such as 2026-02-01".to_owned()),
+    }
 }
 
 fn table(figures: &Overview) -> String {

@@ -34,9 +34,10 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// Whole seconds after `earlier`, never negative.
+    /// Seconds after `earlier` as a clock without fractions shows them, never negative: who sees both times to the second and
+    /// subtracts finds this number, and the parts of a span add up to the whole. `vez_seconds` is the same in SQL.
     pub fn seconds_since(self, earlier: Timestamp) -> i64 {
-        (self.0.saturating_sub(earlier.0)).max(0) / 1_000_000
+        (self.0.div_euclid(1_000_000)).saturating_sub(earlier.0.div_euclid(1_000_000)).max(0)
     }
 
     /// As a calendar time.

@@ -99,7 +99,7 @@ pub struct Figures {
     pub rating_total: u64,
     /// Rated [`SATISFIED_FROM`] or better.
     pub satisfied: u64,
-    /// Of the answered, those who were told at the join how long nine of ten wait.
+    /// Of the answered, those who were told at the join how long nine of ten wait, and more than "not at all".
     pub estimated: u64,
     /// Of these, those who waited no longer than that.
     pub estimate_kept: u64,
@@ -190,6 +190,11 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 /// A rate as the reports show it: percent, to one decimal.
 pub fn percent(rate: f64) -> f64 {
     tenths(rate * 100.0)
+}
+
+/// A mean of seconds as it is shown everywhere: in whole ones.
+pub fn whole(seconds: f64) -> u64 {
+    seconds.round() as u64
 }
 
 /// Rounded to one decimal, halves away from zero.

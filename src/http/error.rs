@@ -220,7 +220,7 @@ impl From<PasswordError> for ApiError {
 pub struct ErrorDetail {
     /// A sentence for people.
     pub detail: Text,
-    /// A word for programs, of refusals by the queue.
+    /// A word for programs, of refusals by the queue or the plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
     /// Of faults of this server: what to name when asking about it.
@@ -274,6 +274,13 @@ impl IntoResponse for ApiError {
             }
             ApiError::Gone { code, detail } | ApiError::Rejected { code, detail } => {
                 (status, Json(detail_body(detail, Some(code), None))).into_response()
+            }
+            ApiError::PlanLimit(detail) => {
+                (status, Json(detail_body(detail, Some("plan_limit"), None))).into_response()
+            }
+            ApiError::Unauthorized(_) => {
+                // RFC 9110 has every 401 say how to do better.
+                (status, [(header::WWW_AUTHENTICATE, "Bearer")], plain.1).into_response()
             }
             ApiError::TooManyRequests { retry_after_seconds } => {
                 with_retry_after(plain.into_response(), retry_after_seconds)

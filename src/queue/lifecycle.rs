@@ -98,12 +98,13 @@ impl Queue {
             }
         }
         self.reindex(id);
-        let agent = self.calls.get(&id).and_then(|call| call.snapshot.user_id);
+        let ended = self.calls.get(&id).map(|call| &call.snapshot);
+        let agent = ended.and_then(|call| call.user_id);
+        let mut data = json!({ "end_reason": reason, "status": ended.map(CallSnapshot::status) });
         // Whoever acted on what was not his is named.
-        let data = match by.filter(|by| agent != Some(*by)) {
-            Some(by) => json!({ "end_reason": reason, "by": by }),
-            None => json!({ "end_reason": reason }),
-        };
+        if let Some(by) = by.filter(|by| agent != Some(*by)) {
+            data["by"] = json!(by);
+        }
         let event = self.event("call_ended", Some(id), by, data);
         let call = self.changed(id);
         self.calls.remove(&id);

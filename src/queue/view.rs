@@ -84,10 +84,10 @@ impl View {
         self.calls.remove(&call.id);
     }
 
-    /// The company's midnight.
-    pub fn start_day(&mut self, now: Timestamp) {
+    /// A new day, which began at the company's `midnight`.
+    pub fn start_day(&mut self, midnight: Timestamp) {
         self.today = Today::default();
-        self.today_from = now;
+        self.today_from = midnight;
     }
 
     fn put(&mut self, call: Arc<CallSnapshot>) {

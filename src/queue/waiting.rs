@@ -88,9 +88,14 @@ impl Queue {
         let present_until = self.now.plus_seconds(self.settings.rules.join_presence_seconds);
         self.calls.insert(id, Box::new(Call::new(snapshot, present_until, self.now)));
         self.reindex(id);
-        let event = self.event("call_joined", Some(id), None, json!({ "priority": priority, "link_id": new.link_id }));
         let position = self.position(id);
         let estimate = self.estimate_at(position.unwrap_or(1));
+        // With what service level and coverage are made of, so that both can be folded from the feed.
+        let data = json!({
+            "priority": priority, "link_id": new.link_id, "service_level_seconds": self.settings.service_level_seconds,
+            "estimated_wait_seconds": estimate.p50_seconds, "estimated_wait_p90_seconds": estimate.p90_seconds,
+        });
+        let event = self.event("call_joined", Some(id), None, data);
         if let Some(call) = self.calls.get_mut(&id) {
             call.snapshot.estimate = estimate;
         }

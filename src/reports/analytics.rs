@@ -44,7 +44,7 @@ pub struct AgentReport {
     pub user_id: UserId,
     pub name: String,
     pub active: bool,
-    /// Of calls he was the last agent of; offers and transfers are his own, too.
+    /// Of calls he was the last agent of, with his own talk of them; offers and transfers are his own, too.
     pub figures: Figures,
     pub time: AgentTime,
 }
@@ -199,8 +199,13 @@ impl Parts {
 pub async fn agents(tx: &mut Transaction, days: &Days, now: Timestamp) -> Result<Vec<AgentReport>, StoreError> {
     let mut times = agent_times(tx, days, now).await?;
     let parts = Parts::of(days);
+    // An agent's talk begins when he took the call: what another one talked before him is not his.
+    let own = |column: &&'static str| match *column {
+        "talk_seconds" => "call_talk_seconds AS talk_seconds",
+        column => column,
+    };
     let columns =
-        COLUMNS.iter().filter(|column| !NOT_OF_AGENTS.contains(column)).copied().collect::<Vec<_>>().join(", ");
+        COLUMNS.iter().filter(|column| !NOT_OF_AGENTS.contains(column)).map(own).collect::<Vec<_>>().join(", ");
     let sql = format!(
         "SELECT users.id, users.name, users.active, COALESCE(work.own_talk_seconds, 0)::bigint AS own_talk_seconds, {}
          FROM users LEFT JOIN (
@@ -282,10 +287,9 @@ async fn agent_times(
              SELECT agents.user_id, spent.available_seconds, spent.capacity_seconds, spent.paused_seconds,
                     spent.held_seconds, spent.disconnected_seconds
              FROM agents
-             JOIN users ON users.tenant_id = agents.tenant_id AND users.id = agents.user_id
              JOIN tenants ON tenants.id = agents.tenant_id
              CROSS JOIN LATERAL vez_interval_days(
-                 agents.measured_from, $4, agents.measured_status, users.capacity, tenants.time_zone
+                 agents.measured_from, $4, agents.measured_status, agents.measured_capacity, tenants.time_zone
              ) AS spent
              WHERE agents.tenant_id = $1 AND agents.measured_status <> 'offline' AND agents.measured_from < $4
                    AND spent.day BETWEEN $2 AND $3

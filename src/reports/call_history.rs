@@ -18,6 +18,9 @@ use crate::domain::ids::{CallId, TenantId};
 use crate::domain::words::words;
 use crate::store::{Result, StoreError};
 
+/// The country whose numbers clients leave the code out of.
+const BRAZIL: &str = "55";
+
 words! {
     /// Which calls: those that were answered, the others that are over, or both.
     Contact {
@@ -39,7 +42,7 @@ pub struct HistoryFilter {
     pub agents: Vec<i64>,
     /// By the numbers of departments; empty: of any. Custom fields are read only where one is named.
     pub departments: Vec<i64>,
-    /// The digits of the customer's telephone.
+    /// The digits of the customer's telephone, with Brazil's code or without.
     pub phone: Option<String>,
     /// The digits and letters, in upper case, of the customer's document.
     pub document: Option<String>,
@@ -249,6 +252,17 @@ async fn rows(
     Ok(query.build_query_as().fetch_all(connection).await?)
 }
 
+/// The digits of one telephone with Brazil's code and without it: Evolux's clients ask by area code and number, and whoever
+/// joins may type either.
+fn spellings(phone: &str) -> Vec<String> {
+    let other = match (phone.len(), phone.strip_prefix(BRAZIL)) {
+        (10 | 11, _) => Some(format!("{BRAZIL}{phone}")),
+        (12 | 13, Some(rest)) => Some(rest.to_owned()),
+        _ => None,
+    };
+    std::iter::once(phone.to_owned()).chain(other).collect()
+}
+
 fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &HistoryFilter) {
     query.push(" WHERE c.tenant_id = ").push_bind(tenant.0);
     query.push(" AND c.completed_at IS NOT NULL AND c.inserted_at >= ").push_bind(filter.from.to_utc());
@@ -270,12 +284,26 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &History
         query.push(" AND number = ANY (").push_bind(filter.departments.clone()).push(")))");
     }
     if let Some(phone) = &filter.phone {
-        query.push(" AND c.lookup_phone = ").push_bind(phone.clone());
+        query.push(" AND c.lookup_phone = ANY (").push_bind(spellings(phone)).push(")");
     }
     if let Some(document) = &filter.document {
         // Of somebody who was merged, the calls are his survivor's.
         query
             .push(" AND c.customer_id = ANY (ARRAY(SELECT COALESCE(merged_into, id) FROM customers WHERE tenant_id = ");
         query.push_bind(tenant.0).push(" AND lookup_document = ").push_bind(document.clone()).push("))");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_brazilian_telephone_is_found_with_its_countrys_code_and_without() {
+        assert_eq!(spellings("84999999999"), ["84999999999", "5584999999999"]);
+        assert_eq!(spellings("8432221111"), ["8432221111", "558432221111"]);
+        assert_eq!(spellings("5584999999999"), ["5584999999999", "84999999999"]);
+        assert_eq!(spellings("4915112345678"), ["4915112345678"]);
+        assert_eq!(spellings("190"), ["190"]);
     }
 }

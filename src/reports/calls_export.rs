@@ -6,6 +6,7 @@
 
 use std::io::Write as _;
 
+use chrono::TimeDelta;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::csv::{TIME_BYTES, is_formula, is_punctuated, time_text};
@@ -25,13 +26,16 @@ const NAIVE_TIME_BYTES: usize = TIME_BYTES - 1;
 /// What a call's id becomes a telephone exchange's by.
 const SID_PREFIX: &[u8] = b"CA";
 
+/// Nobody waits longer to be answered; joins of so long before a range are looked at.
+const STARTED_WITHIN: TimeDelta = TimeDelta::days(30);
+
 /// Which calls; what is `None` does not narrow it.
 #[derive(Clone, Debug)]
 pub struct Calls {
     pub tenant: TenantId,
-    /// Joined at or after.
+    /// Started, or joined without being started, at or after.
     pub from: Option<Timestamp>,
-    /// Joined before.
+    /// The same before.
     pub to: Option<Timestamp>,
     /// Any word; one that is no status finds nothing.
     pub status: Option<String>,
@@ -46,11 +50,14 @@ impl Selection for Calls {
              FROM calls c LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id WHERE c.tenant_id = ",
         );
         query.push_bind(self.tenant.0);
+        // The index is of joins, and a call starts after its join.
         if let Some(from) = self.from {
-            query.push(" AND c.inserted_at >= ").push_bind(from.to_utc());
+            query.push(" AND c.inserted_at >= ").push_bind(from.to_utc() - STARTED_WITHIN);
+            query.push(" AND COALESCE(c.started_at, c.inserted_at) >= ").push_bind(from.to_utc());
         }
         if let Some(to) = self.to {
             query.push(" AND c.inserted_at < ").push_bind(to.to_utc());
+            query.push(" AND COALESCE(c.started_at, c.inserted_at) < ").push_bind(to.to_utc());
         }
         if let Some(status) = &self.status {
             query.push(" AND c.status = ").push_bind(status.clone());

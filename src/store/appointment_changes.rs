@@ -166,6 +166,11 @@ impl Changed {
         facts(&self.before) != facts(&self.after)
     }
 
+    /// Whether anything is another.
+    pub fn differs(&self) -> bool {
+        self.before != self.after
+    }
+
     /// Whether it is at another time.
     pub fn rescheduled(&self) -> bool {
         self.before.scheduled_at != self.after.scheduled_at
@@ -222,6 +227,10 @@ pub async fn update(
     after.locale = change.locale.unwrap_or(after.locale);
     if changed.rescheduled() {
         changed.after.status = AppointmentStatus::Scheduled;
+    }
+    // Who asks for what is so already changes nothing, so nobody hears of it.
+    if changed.after == changed.before {
+        return Ok(Some(Ok(changed)));
     }
     write(work, &changed.after, now).await?;
     let after = read(work.tx(), tenant, id).await?;

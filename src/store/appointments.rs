@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::page::push_page;
-use super::{Page, Paged, Result, Sort, Store, StoreError, Work};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Work, customers};
 use crate::domain::appointment::{AppointmentStatus, DURATION_MINUTES_MAX};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{AppointmentId, CustomerId, DepartmentId, LinkId, TenantId, UserId};
@@ -189,7 +189,8 @@ pub async fn list(
             query.push(" AND a.department_id = ").push_bind(department.0);
         }
         if let Some(customer) = filter.customer_id {
-            query.push(" AND a.customer_id = ").push_bind(customer.0);
+            query.push(" AND a.customer_id");
+            customers::push_is(query, tenant, customer);
         }
     };
     let order = match sort.field {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::page::{contains_pattern, push_page};
 pub use super::ratings::{Rated, rate};
-use super::{Page, Paged, Result, Sort, Store, StoreError};
+use super::{Page, Paged, Result, Sort, Store, StoreError, customers};
 use crate::domain::call::{CallView, EndReason, Phase, Status};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, CustomerId, DepartmentId, LinkId, ProviderId, TagId, TenantId, UserId};
@@ -236,7 +236,8 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &CallFil
         query.push(" AND c.user_id = ").push_bind(user.0);
     }
     if let Some(customer) = filter.customer_id {
-        query.push(" AND c.customer_id = ").push_bind(customer.0);
+        query.push(" AND c.customer_id");
+        customers::push_is(query, tenant, customer);
     }
     if let Some(provider) = filter.provider_id {
         query.push(" AND EXISTS (SELECT FROM service_provider_users p WHERE p.tenant_id = c.tenant_id");

@@ -174,7 +174,7 @@ fn telephone_digits(search: &str) -> Option<String> {
 }
 
 /// Counted from the calls themselves, whose index holds what is asked. The rows of open calls may still name somebody who
-/// was merged, so merged ids are counted for their survivor.
+/// was merged, so merged ids are counted for their survivor. Who has no calls yields nulls, which would be the latest of all.
 async fn figures(connection: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) -> Result<HashMap<Uuid, Figures>> {
     let rows = sqlx::query!(
         r#"WITH known AS (
@@ -183,7 +183,7 @@ async fn figures(connection: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) 
                SELECT k.merged_into, k.id FROM customers k WHERE k.tenant_id = $1 AND k.merged_into = ANY ($2)
            )
            SELECT known.survivor AS "id!", sum(counted.calls)::bigint AS "calls!",
-                  (max(ARRAY[latest.joined, latest.at]))[2] AS last
+                  (max(ARRAY[latest.joined, latest.at]) FILTER (WHERE latest.joined IS NOT NULL))[2] AS last
            FROM known
            CROSS JOIN LATERAL (
                SELECT count(*) AS calls FROM calls c WHERE c.tenant_id = $1 AND c.customer_id = known.id
@@ -199,6 +199,19 @@ async fn figures(connection: &mut PgConnection, tenant: TenantId, ids: &[Uuid]) 
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, Figures { calls: row.calls, last: row.last })).collect())
+}
+
+/// Narrows a query, after a column of customers' ids, to this one, whoever he was merged into, and everybody merged into that
+/// one: the calls and appointments that are open may still name the former.
+pub(super) fn push_is(query: &mut QueryBuilder<Postgres>, tenant: TenantId, customer: CustomerId) {
+    query.push(
+        " = ANY (ARRAY(WITH survivor AS (SELECT COALESCE(merged_into, id) AS id FROM customers WHERE tenant_id = ",
+    );
+    query.push_bind(tenant.0).push(" AND id = ").push_bind(customer.0);
+    query.push(
+        ") SELECT id FROM survivor UNION ALL SELECT k.id FROM survivor JOIN customers k ON k.merged_into = survivor.id",
+    );
+    query.push(" WHERE k.tenant_id = ").push_bind(tenant.0).push("))");
 }
 
 /// The customer with this id, or whoever he was merged into.

@@ -83,6 +83,15 @@ pub async fn set(work: &mut Work, plan: Plan) -> Result<()> {
     )
     .execute(work.tx())
     .await?;
+    if !limits.webhooks {
+        sqlx::query!(
+            "UPDATE webhooks SET active = false, updated_at = $2 WHERE tenant_id = $1 AND active",
+            work.tenant.0,
+            work.now.to_utc()
+        )
+        .execute(work.tx())
+        .await?;
+    }
     Ok(())
 }
 

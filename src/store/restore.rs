@@ -27,6 +27,8 @@ pub struct TenantState {
     pub agents: Vec<AgentRow>,
     /// The latest join: the next is not before it.
     pub joined_at_max: Option<Timestamp>,
+    /// Of the calls that joined each department since the company's midnight.
+    pub today: HashMap<DepartmentId, Answers>,
 }
 
 /// What one agent is rebuilt from.
@@ -82,17 +84,18 @@ pub async fn open_call_ids(store: &Store, tenant: TenantId) -> Result<Vec<(CallI
     Ok(rows.into_iter().map(|row| (CallId(row.id), DepartmentId(row.department_id))).collect())
 }
 
-/// A tenant; `None` when there is none.
-pub async fn tenant(store: &Store, tenant: TenantId, now: Timestamp) -> Result<Option<TenantState>> {
+/// A tenant as of `now`, with wrap-ups that end after `since`; `None` when there is none.
+pub async fn tenant(store: &Store, tenant: TenantId, since: Timestamp, now: Timestamp) -> Result<Option<TenantState>> {
     let mut tx = store.tenant_tx(tenant).await?;
     let Some(company) = tenants::read(&mut tx, tenant).await? else { return Ok(None) };
     let departments = departments::all_settings(&mut tx, tenant).await?;
-    let agents = agents(&mut tx, tenant, None, now).await?;
+    let agents = agents(&mut tx, tenant, None, since).await?;
+    let today = rollups::answers_of_day(&mut tx, tenant, None, now).await?;
     let joined_at_max = sqlx::query_scalar!("SELECT max(inserted_at) FROM calls WHERE tenant_id = $1", tenant.0)
         .fetch_one(&mut *tx)
         .await?
         .map(Timestamp::from);
-    Ok(Some(TenantState { company, departments, agents, joined_at_max }))
+    Ok(Some(TenantState { company, departments, agents, joined_at_max, today }))
 }
 
 /// One agent of a tenant; `None` when there is no such user or he is not active.
@@ -123,7 +126,8 @@ pub async fn queue(
     )
     .fetch_all(&mut *tx)
     .await?;
-    let today = rollups::answers_of_day(&mut tx, tenant, department, day_start).await?;
+    let mut today = rollups::answers_of_day(&mut tx, tenant, Some(department), day_start).await?;
+    let today = today.remove(&department).unwrap_or_default();
     Ok(Some(QueueState { settings, calls, handle_seconds, today }))
 }
 

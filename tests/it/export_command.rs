@@ -60,7 +60,45 @@ async fn a_failure_is_told_and_the_file_is_said_to_be_incomplete() {
     .unwrap();
     let (bytes, sentence) = said(&["calls", "--tenant", "acme"]).await;
     assert!(bytes > 2_000 * 36, "{bytes}");
-    assert!(sentence.starts_with("vez: the file is not complete: it broke off after 2000 rows:"), "{sentence}");
+    assert!(
+        sentence.starts_with("vez: the file is not complete: it broke off after 2000 rows or some more:"),
+        "{sentence}"
+    );
+}
+
+#[tokio::test]
+async fn whoever_reads_only_the_beginning_is_not_complained_to() {
+    let app = TestApp::start_real_clock().await;
+    let company = app.company("acme").await;
+    let line = company.department("Suporte").await;
+    put_many(&app, company.tenant, line, 5_000, app.now() - std::time::Duration::from_secs(3_600)).await;
+    let url = app.config().database.connection_url().unwrap();
+    let piped = r#"set -o pipefail; "$0" export calls --tenant acme --database-url "$1" | head -n 1"#;
+    let output = tokio::process::Command::new("bash")
+        .args(["-c", piped, env!("CARGO_BIN_EXE_vez"), url])
+        .env("VEZ_LOG", "off")
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1);
+}
+
+#[tokio::test]
+async fn a_mistyped_folder_becomes_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("dat");
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_vez"))
+        .args(["export", "calls", "--tenant", "acme", "--data-dir"])
+        .arg(&missing)
+        .env_remove("DATABASE_URL")
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let sentence = String::from_utf8(output.stderr).unwrap();
+    assert!(sentence.starts_with("vez: there is no database in "), "{sentence}");
+    assert!(!missing.exists());
 }
 
 async fn owner(app: &TestApp) -> sqlx::PgConnection {

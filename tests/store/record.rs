@@ -34,7 +34,7 @@ async fn what_was_committed_is_what_is_restored() {
 
     assert_eq!(open_calls(&world).await, [first.clone(), second]);
     assert_eq!(restore::tenants_to_restore(&store, world.now).await.unwrap(), [world.tenant]);
-    let tenant = restore::tenant(&store, world.tenant, world.now).await.unwrap().unwrap();
+    let tenant = restore::tenant(&store, world.tenant, world.now, world.now).await.unwrap().unwrap();
     assert_eq!(tenant.joined_at_max, Some(world.now));
     assert_eq!(tenant.departments.len(), 1);
     let [row] = tenant.agents.as_slice() else { panic!("one agent") };

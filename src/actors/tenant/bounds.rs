@@ -1,8 +1,10 @@
-//! Owns what a running tenant does when its company was changed: another plan, another time zone, a department that is gone.
+//! Owns what a running tenant does when its company was changed (another plan, another time zone, a department that is gone) or
+//! turned a day.
 
 use ractor::ActorRef;
 
 use super::super::load;
+use super::super::queue::QueueMsg;
 use super::{State, TenantMsg};
 use crate::domain::ids::DepartmentId;
 use crate::roster::Command;
@@ -17,6 +19,20 @@ impl State {
         }
         if bounds.max_concurrent_calls != self.core.concurrent_calls_max() {
             self.apply(myself, Command::PlanLimit(bounds.max_concurrent_calls), None);
+        }
+    }
+
+    /// At the company's midnight every count of the day starts anew.
+    pub(super) fn turn_day(&mut self, myself: &ActorRef<TenantMsg>) {
+        let now = self.shared.clock.now();
+        if now < self.day_end {
+            return;
+        }
+        (self.day_start, self.day_end) = load::day(self.time_zone, now);
+        self.apply(myself, Command::DayStarted, None);
+        self.topics.start_day();
+        for child in self.children.values() {
+            let _ = child.actor.cast(QueueMsg::DayStarted(self.day_start));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Owns what can be said to a tenant, and what one is started with.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ractor::ActorRef;
@@ -122,6 +123,8 @@ pub(in crate::actors) struct Args {
     pub time_zone: chrono_tz::Tz,
     pub concurrent_calls_max: Option<u32>,
     pub departments: Vec<crate::domain::department::Settings>,
+    /// What the record says of the day so far: the queues themselves start only when somebody needs them.
+    pub today: HashMap<DepartmentId, Today>,
     pub agents: Vec<RestoredAgent>,
     /// Departments that have open calls: their queues start at once.
     pub open: Vec<DepartmentId>,

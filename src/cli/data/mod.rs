@@ -8,11 +8,11 @@ mod company;
 use anyhow::{Context as _, bail};
 use chrono::{Days, NaiveDate, Timelike as _};
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
 use super::commands::say;
 use super::generate::{self, Plan, Sink};
+use super::progress;
 use crate::config::Database;
 use crate::domain::clock::Clock;
 use crate::domain::ids::{IdSource, TenantId};
@@ -177,10 +177,7 @@ fn days(clock: &Clock, zone: chrono_tz::Tz, command: &Generate) -> anyhow::Resul
 /// Generates on one thread, writes on another; how many rows there were.
 async fn write(plan: Plan, options: &ConnectOptions, tenant: TenantId) -> anyhow::Result<[u64; 4]> {
     let mut loader = Loader::connect(options).await?;
-    let bar = ProgressBar::new(plan.calls).with_style(
-        ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} calls, {per_sec}, {eta} left")
-            .context("the bar cannot be drawn")?,
-    );
+    let bar = progress::bar(plan.calls, "calls");
     let (sender, mut ready) = mpsc::channel(CHUNKS_READY);
     let generating = tokio::task::spawn_blocking(move || {
         let ids = IdSource::seeded(plan.seed);

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use serde_json::json;
+
 use super::simulation::Simulation;
 use super::{Doing, Sink};
-use crate::domain::call::{EndReason, OfferOutcome};
+use crate::domain::call::{EndReason, OfferOutcome, Phase, status};
 use crate::domain::ids::{CallId, GrantId, UserId};
 use crate::store::generated::FactRow;
 
@@ -32,11 +34,14 @@ impl<S: Sink> Simulation<'_, S> {
         if !self.plan.facts {
             return;
         }
-        let (priority, link) = (self.calls[place].priority, self.calls[place].link);
-        match link {
-            Some(link) => self.data(format_args!(r#"{{"priority":{priority},"link_id":"{link}"}}"#)),
-            None => self.data(format_args!(r#"{{"priority":{priority},"link_id":null}}"#)),
-        }
+        let call = &self.calls[place];
+        let data = json!({
+            "priority": call.priority, "link_id": call.link,
+            "service_level_seconds": self.plan.desks[call.desk].service_level_seconds,
+            "estimated_wait_seconds": call.estimate.p50_seconds,
+            "estimated_wait_p90_seconds": call.estimate.p90_seconds,
+        });
+        self.data(format_args!("{data}"));
         self.tell("call_joined", place, None, true);
     }
 
@@ -93,6 +98,7 @@ impl<S: Sink> Simulation<'_, S> {
         }
         let agent = self.calls[place].agent.map(|agent| self.plan.workers[agent].user);
         let word = reason.as_str();
+        let status = status(Phase::Ended, Some(reason), self.calls[place].started_at.is_some()).as_str();
         // Who ended it; whoever acted on what was not his is named in the data, too.
         let by = match reason {
             EndReason::Completed => agent,
@@ -100,8 +106,8 @@ impl<S: Sink> Simulation<'_, S> {
             _ => None,
         };
         match by.filter(|by| agent != Some(*by)) {
-            Some(by) => self.data(format_args!(r#"{{"end_reason":"{word}","by":"{by}"}}"#)),
-            None => self.data(format_args!(r#"{{"end_reason":"{word}"}}"#)),
+            Some(by) => self.data(format_args!(r#"{{"end_reason":"{word}","status":"{status}","by":"{by}"}}"#)),
+            None => self.data(format_args!(r#"{{"end_reason":"{word}","status":"{status}"}}"#)),
         }
         self.tell("call_ended", place, by, true);
     }

@@ -13,12 +13,22 @@ pub enum DayOrTime {
 }
 
 impl DayOrTime {
-    /// A day as `2026-02-01`, or a time in ISO 8601. In a query the `+` of an offset arrives as a blank when the client did not
-    /// escape it.
+    /// A day as `2026-02-01`, or a time in ISO 8601, with an offset or without. In a query the `+` of an offset arrives as a blank
+    /// when the client did not escape it.
     pub fn read(text: &str) -> Option<Self> {
         let day = text.parse().ok().filter(|day: &chrono::NaiveDate| is_storable(*day));
         let time = || time_of(text).or_else(|| time_of(&text.replace(' ', "+")));
-        day.map(DayOrTime::Day).or_else(|| time().map(DayOrTime::Time))
+        day.map(DayOrTime::Day)
+            .or_else(|| time().map(DayOrTime::Time))
+            .or_else(|| time_without_offset(text).map(DayOrTime::Local))
+    }
+
+    /// Takes a time without an offset as UTC.
+    pub fn in_utc(self) -> Self {
+        match self {
+            DayOrTime::Local(time) => DayOrTime::Time(time.and_utc().into()),
+            told => told,
+        }
     }
 
     /// The first moment that belongs to it, in `zone`.
@@ -38,6 +48,13 @@ impl DayOrTime {
             DayOrTime::Day(day) => midnight(day.succ_opt().unwrap_or(day), zone),
         }
     }
+}
+
+fn time_without_offset(text: &str) -> Option<chrono::NaiveDateTime> {
+    let text = text.replace(' ', "T");
+    let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
+    let time = forms.iter().find_map(|form| chrono::NaiveDateTime::parse_from_str(&text, form).ok());
+    time.filter(|time| is_storable(*time))
 }
 
 /// When the second after that of `time` begins.
@@ -84,7 +101,9 @@ mod tests {
     #[test]
     fn a_time_without_an_offset_is_what_the_companys_clocks_show() {
         let zone = chrono_tz::America::New_York;
-        let local = |text: &str| DayOrTime::Local(text.parse().unwrap());
+        let local = |text: &str| DayOrTime::read(text).unwrap();
+        assert_eq!(local("2026-02-01 10:00"), local("2026-02-01T10:00:00"));
+        assert_eq!(local("2026-02-01T10:00:00").in_utc().start(zone).to_string(), "2026-02-01T10:00:00Z");
         assert_eq!(local("2026-02-01T10:00:00").start(zone).to_string(), "2026-02-01T15:00:00Z");
         assert_eq!(local("2026-02-01T10:00:00").end(zone).to_string(), "2026-02-01T15:00:01Z");
         // 01:30 comes twice on 1 November; from it means from the first, until it until the second.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::dates::DayOrTime;
 use super::notes::{Note, Notes};
-use super::{WORD_CHARS_MAX, is_storable, text_fault, time_of};
+use super::{WORD_CHARS_MAX, text_fault, time_of};
 use crate::domain::clock::Timestamp;
 use crate::domain::words::Word;
 use crate::http::error::ApiError;
@@ -193,18 +193,12 @@ impl Params {
         Ok(Sort::by(field?.unwrap_or(default), order?.unwrap_or(default_order)))
     }
 
-    /// A moment, or a whole day of the company's own calendar.
+    /// A whole day of the company's own calendar, or a moment; without an offset it is what the company's clocks show.
     pub fn day_or_time(&mut self, name: &'static str) -> Result<Option<DayOrTime>, ApiError> {
-        self.note(name, false, || day("A day of the company's calendar, or a time in ISO 8601."));
-        self.read(name, DayOrTime::read)
-    }
-
-    /// As `day_or_time`; a time without an offset is what the company's clocks show.
-    pub fn day_or_local_time(&mut self, name: &'static str) -> Result<Option<DayOrTime>, ApiError> {
         self.note(name, false, || {
             day("A day of the company's calendar, or a time in ISO 8601; one without an offset is the company's own time.")
         });
-        self.read(name, |text| DayOrTime::read(text).or_else(|| time_without_offset(text).map(DayOrTime::Local)))
+        self.read(name, DayOrTime::read)
     }
 
     /// As `day_or_time`; a time without an offset is UTC.
@@ -212,21 +206,12 @@ impl Params {
         self.note(name, false, || {
             day("A day of the company's calendar, or a time in ISO 8601; one without an offset is UTC.")
         });
-        let utc = |text: &str| time_without_offset(text).map(|time| DayOrTime::Time(time.and_utc().into()));
-        self.read(name, |text| DayOrTime::read(text).or_else(|| utc(text)))
+        self.read(name, |text| DayOrTime::read(text).map(DayOrTime::in_utc))
     }
 }
 
 fn day(description: &str) -> ObjectBuilder {
     plain(Type::String).description(Some(description))
-}
-
-/// A time without an offset.
-fn time_without_offset(text: &str) -> Option<chrono::NaiveDateTime> {
-    let text = text.replace(' ', "T");
-    let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
-    let time = forms.iter().find_map(|form| chrono::NaiveDateTime::parse_from_str(&text, form).ok());
-    time.filter(|time| is_storable(*time))
 }
 
 /// A `+` of the offset arrives as a blank when the client did not escape it.

@@ -62,8 +62,10 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     let has_body = operation.get("requestBody").is_some();
     let has_parameters = operation["parameters"].as_array().is_some_and(|all| !all.is_empty());
     let is_staff = operation["security"].as_array().is_some_and(|all| all.iter().any(|one| one.get("staff").is_some()));
-    let is_limited =
-        path.starts_with("/api/auth/") || path.starts_with("/api/v1/call/") || path.starts_with("/api/v1/users/me");
+    // `appointment/` without an s are the customer's own pages.
+    let is_limited = ["/api/auth/", "/api/v1/call/", "/api/v1/appointment/", "/api/v1/users/me", "/api/v1/events"]
+        .iter()
+        .any(|limited| path.starts_with(limited));
     let prefix = foreign::prefix_of(path);
     let is_streamed = path.starts_with("/api/v1/export/") || prefix == foreign::BURKI;
     let writes = method != "get";

@@ -113,7 +113,10 @@ fn integer(schema: &Value, name: &str) -> Value {
 
 fn text(schema: &Value, name: &str) -> Value {
     match schema["format"].as_str() {
+        Some("uuid") if name == "duplicate_id" => return json!("7f8a9b4c-5d6e-4123-9def-012345678945"),
         Some("uuid") => return json!("4c5d6e7f-8a9b-4123-8def-456789012345"),
+        // What must lie ahead has to be true for long: people try these out as they are.
+        Some("date-time") if ["scheduled_at", "expires_at"].contains(&name) => return json!("2099-02-20T10:00:00Z"),
         Some("date-time") => return json!("2026-02-20T10:00:00Z"),
         Some("email") => return json!("carlos@email.com"),
         Some("password") => return json!("correct horse battery"),
@@ -136,6 +139,7 @@ fn text(schema: &Value, name: &str) -> Value {
         "title" => "Consulta de acompanhamento",
         "reason" => "Second invoice",
         "secret" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLXyf",
+        "avatar_url" | "logo_url" => "https://example.com/logo.png",
         "url" | "download_url" => "https://example.com/call/abc123def456",
         "token" | "access_token" | "refresh_token" | "mfa_token" => "eyJhbGciOi...",
         "code" => "123456",

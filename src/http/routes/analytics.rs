@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::domain::ids::{DepartmentId, UserId};
-use crate::domain::measures::{AgentTime, Answers, Figures, percent, tenths};
+use crate::domain::measures::{AgentTime, Answers, Figures, percent, tenths, whole};
 use crate::domain::plan::{PlanExceeded, PlanLimit};
 use crate::http::caller::{Manager, Staff};
 use crate::http::envelope::Data;
@@ -118,7 +118,8 @@ pub struct Overview {
     pub offers_declined: u64,
     /// How often calls were given on to a department or an agent.
     pub transfers: u64,
-    /// Of the answered who were told a wait that nine of ten do not exceed: how many did not, in percent. 90 is right.
+    /// Of the answered who were told a wait that nine of ten do not exceed: how many did not, in percent. 90 is right. Who was
+    /// told that an agent is free (0 seconds) does not count.
     pub wait_estimate_coverage: Option<f64>,
     #[schema(value_type = String, format = Date)]
     pub date_from: NaiveDate,
@@ -182,7 +183,8 @@ impl From<&Figures> for Counts {
     }
 }
 
-/// The figures of one agent. Calls are those he was the last agent of; times are whole seconds.
+/// The figures of one agent. Calls are those he was the last agent of: whoever gave a call on finds it in `transfers` and
+/// `talk_seconds` only. Times are whole seconds.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AgentFigures {
     pub user_id: UserId,
@@ -194,8 +196,11 @@ pub struct AgentFigures {
     pub missed_calls: u64,
     pub cancelled_calls: u64,
     pub answered_calls: u64,
+    /// Mean talk with him, without that of others before him.
     pub avg_duration: Option<u64>,
+    /// Mean wait of their customers until somebody first answered them, whoever that was.
     pub avg_wait_time: Option<u64>,
+    /// Mean of his talk and wrap-up.
     pub avg_handle_time: Option<u64>,
     pub avg_wrap_up_time: Option<u64>,
     pub avg_rating: Option<f64>,
@@ -442,9 +447,4 @@ fn agent_figures(agent: AgentReport, days: &Days) -> AgentFigures {
         wrap_up_seconds,
         occupancy: time.occupancy().filter(|_| days.department.is_none()).map(percent),
     }
-}
-
-/// Seconds are told in whole ones.
-fn whole(seconds: f64) -> u64 {
-    seconds.round() as u64
 }

@@ -197,6 +197,9 @@ async fn update(
     if changed.rescheduled() && changed.after.scheduled_at <= now {
         return Err(ApiError::field("scheduled_at", "must be in the future"));
     }
+    if !changed.differs() {
+        return Ok(Data::new(changed.after.into()));
+    }
     if changed.rescheduled() {
         followers::plan(&mut work, &changed.after, &state.reminder_minutes).await?;
     }

@@ -56,6 +56,7 @@ impl QueryInput for ExportQuery {
         let assistant = or_fault(params.integer("assistant_id", i64::MIN..=i64::MAX), &mut faults, INTEGER);
         let from = or_fault(params.day_or_utc_time("date_from"), &mut faults, DATE_FROM);
         let to = or_fault(params.day_or_utc_time("date_to"), &mut faults, DATE_TO);
+        let assistant = assistant.filter(|number| *number != 0);
         let export = Export { format: format.unwrap_or(Format::Csv), status, assistant, from, to };
         Ok(Self(if faults.is_empty() { Ok(export) } else { Err(faults) }))
     }
@@ -122,12 +123,12 @@ pub struct ExportedCall {
 
 /// Export calls (Burki)
 ///
-/// A file with every call that fits, oldest first, in the formats of Burki's `calls/export`: `calls_export.csv` or
+/// A file with every call that fits, in the order of joining, in the formats of Burki's `calls/export`: `calls_export.csv` or
 /// `calls_export.json`, an array. There is no limit: it is sent while it is read.
 ///
 /// - `status` is one of ours (`queued`, `active`, `completed`, `missed`, `cancelled`); any other word finds nothing.
-/// - `assistant_id` is an agent's number; that of nobody finds nothing.
-/// - `date_from`, `date_to`: of the join, both included. A bare date is the company's whole day.
+/// - `assistant_id` is an agent's number; that of nobody finds nothing, and 0 is as if it were not there.
+/// - `date_from`, `date_to`: of `started_at`, both included. A bare date is the company's whole day.
 ///
 /// The CSV has the header `"Call ID","Call SID","Assistant Name","Customer Phone","Status","Duration (seconds)","Started At",
 /// "Ended At"`; texts and times stand in quotes, numbers do not, lines end with CR LF. What is null in the JSON is empty in the

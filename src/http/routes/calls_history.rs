@@ -65,8 +65,9 @@ pub struct HistoryQuery {
 impl QueryInput for HistoryQuery {
     fn read(params: &mut Params) -> Result<Self, ApiError> {
         let limit = params.at_most("limit", LIMIT_MAX, LIMIT_MAX);
-        let page = params.integer("page", 1..=i64::from(PAGE_MAX));
-        let (start_date, end_date) = (params.day_or_local_time("start_date"), params.day_or_local_time("end_date"));
+        // Some of its clients count pages from 0.
+        let page = params.integer("page", 0..=i64::from(PAGE_MAX));
+        let (start_date, end_date) = (params.day_or_time("start_date"), params.day_or_time("end_date"));
         let external_id = params.text("external_id", NAME_CHARS_MAX);
         let agents = params.integers("agent_id", NUMBERS_MAX);
         let number = params.text("number", PHONE_CHARS_MAX);
@@ -78,7 +79,7 @@ impl QueryInput for HistoryQuery {
         }
         Ok(Self {
             limit: limit?,
-            page: page?.and_then(|page| u32::try_from(page).ok()).unwrap_or(1),
+            page: page?.and_then(|page| u32::try_from(page).ok()).unwrap_or(1).max(1),
             start_date: start_date?,
             end_date: end_date?,
             document: external_id?.map(|document| letters_and_digits(&document)),

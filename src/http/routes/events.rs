@@ -49,7 +49,7 @@ impl QueryInput for EventQuery {
 pub struct FeedEvent {
     /// Its number: from 1, one after the other, without gaps, in the order of the commits.
     pub seq: i64,
-    /// What happened: `call_joined`, `call_ended`, `agent_status_changed` and so on.
+    /// What happened; the operation's description lists all kinds.
     pub kind: String,
     /// When, to the microsecond, so that waits and talks add up as they do here.
     #[schema(format = DateTime)]
@@ -108,6 +108,22 @@ pub struct FeedPage {
 /// within moments of its commit, and a comment comes every 15 seconds. The header `Last-Event-ID` says where to go on, and wins
 /// over `after`. The stream ends with the login or API token, when the role changes, after a day, and when nothing is read for 30
 /// seconds; connect again with the last id. A company may have twenty streams (429 beyond).
+///
+/// | `kind` | what happened | in `data` |
+/// |---|---|---|
+/// | `call_joined` | a customer took a place | `priority`, `link_id`, `service_level_seconds` (the wait that is in time), `estimated_wait_seconds` and `estimated_wait_p90_seconds` (what he was told) |
+/// | `call_assigned` | an agent took the call, by an offer or by hand | `offer_id`, `offered_at` or `picked_by`, `passed` (who waited longer, and why he was passed) |
+/// | `call_started`, `call_resumed` | they began to talk: for the first time; again, with another agent | |
+/// | `call_returned` | the call went back to its place | `reason`, `talk_seconds` of the agent who had it |
+/// | `call_transferred` | an agent gave it on | `to_department_id`, `to_user_id`, `transferred_by`, `talk_seconds` of the agent who had it |
+/// | `call_ended` | it is over | `end_reason`, `status`; `by`, when somebody ended what was not his |
+/// | `call_rated` | its customer rated it | `rating`, `verified` |
+/// | `offer_declined`, `offer_timed_out`, `offer_withdrawn` | an offer led to nothing | `offer_id`, `offered_at`, `outcome`, `reason`, `passed` |
+/// | `agent_status_changed` | an agent, or a supervisor for him, chose another status | `status`, `reason_given`, `after_call`, `by` |
+/// | `agent_held` | the system holds an agent back after missed offers | `cause` |
+///
+/// New kinds and fields may come; pass over what you do not know. Devices that come and go are not facts, so agents' times are
+/// for the analytics to tell.
 ///
 /// Facts are kept for a time that the operator chooses (400 days unless told otherwise). When the next one is gone, or the cursor
 /// never was one of this feed, the answer is 410 with code `cursor_too_old`, and the detail names the oldest that is kept: take

@@ -291,6 +291,85 @@ async fn agents_times_are_those_of_their_recorded_statuses() {
 }
 
 #[tokio::test]
+async fn another_capacity_counts_from_then_on() {
+    let app = TestApp::start().await;
+    let scene = Scene::new(&app, "America/Sao_Paulo").await;
+    let desk = at_work(&app, &scene.agent, scene.department).await;
+    app.live_through(Duration::from_secs(40)).await;
+    let ana = format!("/api/v1/users/{}", scene.agent.id);
+    scene.client(&scene.boss).await.put(&ana, json!({"user": {"capacity": 10}})).await.expect(200);
+    app.live_through(Duration::from_secs(10)).await;
+    desk.set_status("paused").await;
+    let capacities = "SELECT capacity, extract(epoch FROM ended_at - started_at)::bigint FROM agent_intervals
+                      WHERE status = 'available' ORDER BY started_at";
+    let times: Vec<(i16, i64)> = sqlx::query_as(capacities).fetch_all(app.app.store().system()).await.unwrap();
+    assert_eq!(times, [(1, 40), (10, 10)]);
+    let sum = "SELECT sum(capacity_seconds)::bigint FROM agent_status_days";
+    let sum: i64 = sqlx::query_scalar(sum).fetch_one(app.app.store().system()).await.unwrap();
+    assert_eq!(sum, 40 + 100);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_told_that_an_agent_is_free_counts_for_no_estimate() {
+    let app = TestApp::start().await;
+    let scene = Scene::new(&app, "America/Sao_Paulo").await;
+    let mut desk = at_work(&app, &scene.agent, scene.department).await;
+    let call = scene.join().await;
+    let offer = desk.offer().await;
+    app.live_through(Duration::from_secs(3)).await;
+    desk.accept(&offer).await.unwrap();
+    desk.start(&call).await;
+    desk.complete(&call).await;
+    let told = "SELECT estimated_wait_p90_seconds, (accepted_at - inserted_at) > interval '2 s' FROM calls";
+    let told: (Option<i32>, bool) = sqlx::query_as(told).fetch_one(app.app.store().system()).await.unwrap();
+    assert_eq!(told, (Some(0), true));
+    assert_eq!(scene.data("overview").await["wait_estimate_coverage"], Value::Null);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn seconds_are_the_difference_of_the_times_that_are_shown() {
+    let app = start_at("2025-06-02T12:00:00.900Z").await;
+    let scene = Scene::new(&app, "America/Sao_Paulo").await;
+    let call = scene.join().await;
+    app.advance(Duration::from_millis(300)).await;
+    let agent = scene.client(&scene.agent).await;
+    for action in ["assign", "start"] {
+        agent.act(&call, action).await.expect(200);
+    }
+    app.advance(Duration::from_millis(29_800)).await;
+    scene.client(&scene.agent).await.act(&call, "complete").await.expect(200);
+    // From 12:00:00.9 to 12:00:01.2 to 12:00:31.0.
+    let shown = scene.client(&scene.boss).await.get(&format!("/api/v1/calls/{call}")).await.expect(200);
+    assert_eq!((&shown.body["data"]["wait_time"], &shown.body["data"]["duration"]), (&json!(1), &json!(30)));
+    let overview = scene.data("overview").await;
+    assert_eq!((&overview["avg_wait_time"], &overview["avg_duration"]), (&json!(1), &json!(30)));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn after_a_restart_the_wallboard_shows_the_day_before_any_queue_runs() {
+    let app = TestApp::start().await;
+    let scene = Scene::new(&app, "America/Sao_Paulo").await;
+    scene.serve(&scene.join().await, 7, 5).await;
+    scene.join().await;
+    app.advance(Duration::from_secs(120)).await;
+    let (boss, tenant) = (scene.boss.id, scene.company.tenant);
+    drop(scene);
+    let app = app.restart_after(Duration::from_secs(60)).await;
+    let token = app.company_of(tenant, "acme").log_in(boss, Role::Manager).await.0;
+    let board = app.topic(&token, &format!("tenant:{tenant}")).await.reply;
+    assert_eq!((&board["average_wait_time"], &board["abandonment_rate"]), (&json!(7), &json!(0.5)), "{board}");
+    // Midnight in São Paulo.
+    let mut board = app.topic(&token, &format!("tenant:{tenant}")).await;
+    until(&app, "2025-06-03T03:00:01Z").await;
+    let next = board.expect("dashboard").await;
+    assert_eq!((&next["average_wait_time"], &next["abandonment_rate"]), (&Value::Null, &Value::Null), "{next}");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_wrap_up_counts_as_long_as_it_was() {
     let app = TestApp::start().await;
     let scene = Scene::new(&app, "America/Sao_Paulo").await;

@@ -228,6 +228,11 @@ async fn a_merge_moves_everything_and_leaves_a_redirect() {
         assert_eq!(scene.shown(id).await, merged, "the redirect");
     }
     assert_eq!(scene.call(&ended).await["customer_id"], json!(survivor));
+    assert!(merged["last_call_at"].is_string(), "those without calls do not hide when the others had theirs: {merged}");
+    for id in [&survivor, &duplicate, &third] {
+        let calls = scene.boss.client.get(&format!("/api/v1/calls?customer_id={id}")).await.expect(200);
+        assert_eq!(calls.body["meta"]["total_count"], json!(2), "filters follow the redirect");
+    }
     let path = format!("/api/v1/access-links/{}", link.id());
     assert_eq!(scene.boss.client.get(&path).await.expect(200).data("customer_id"), survivor);
     let list = scene.agent.client.get("/api/v1/customers").await.expect(200).body;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use vez::domain::call::{EndReason, Phase, Status, status};
 use vez::domain::clock::Timestamp;
 use vez::domain::ids::DepartmentId;
-use vez::domain::measures::{Answers, Figures, percent, tenths};
+use vez::domain::measures::{Answers, Figures, percent, tenths, whole};
 use vez::domain::role::Role;
 
 use crate::harness::TestApp;
@@ -78,7 +78,7 @@ async fn wallboard_analytics_csv_and_feed_tell_the_same_of_a_random_day() {
         every = plus(&every, &own);
     }
     assert_overview(&client.get("/api/v1/analytics/overview").await.expect(200).body["data"], &every);
-    let wait = every.answers.average_speed_of_answer_seconds().map(|seconds| seconds.floor() as u64);
+    let wait = every.answers.average_speed_of_answer_seconds().map(whole);
     assert_eq!(board.company["average_wait_time"], json!(wait), "{}", board.company);
     assert_rate(&board.company["abandonment_rate"], every.answers.abandonment_rate());
 
