@@ -70,7 +70,8 @@ const CORS_SECONDS: u64 = 7_200;
 pub fn router(state: AppState, others: Router<AppState>) -> Result<Router, String> {
     let (api, document) = api(&state).split_for_parts();
     let description = openapi::routes(&document)?;
-    let api = api.layer(map_response(never_cache));
+    let pages = routes::reset_page::routes().route_layer(from_fn_with_state(state.clone(), rate_limit::limit_auth));
+    let api = Router::new().merge(api).merge(pages).layer(map_response(never_cache));
     let routes = Router::new().merge(api).merge(description).merge(routes::health::routes()).merge(others);
     let (body_bytes_max, origins) = (state.body_bytes_max, state.origins.clone());
     let security = SecurityHeaders::new(state.public_url.is_https(), &origins);

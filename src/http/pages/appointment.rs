@@ -1,11 +1,6 @@
-//! Owns the words and the look of the page where a customer confirms or cancels an appointment. It needs nothing from
-//! elsewhere: no script, no picture, no font; what it may do is what its forms do.
+//! Owns the words and the look of the page where a customer confirms or cancels an appointment.
 
-use axum::http::HeaderValue;
-use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
-use axum::response::{Html, IntoResponse, Response};
-use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
+use axum::response::Response;
 use serde::Serialize;
 
 use crate::domain::appointment::AppointmentStatus;
@@ -13,13 +8,6 @@ use crate::domain::locale::Locale;
 use crate::http::error::ApiError;
 use crate::http::routes::appointment_page::AppointmentPage;
 use crate::mail::times;
-
-/// Styles of its own, forms to ourselves, nothing else, and in nobody's frame.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-);
-/// The address holds the token.
-const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 
 /// What the template is filled with.
 #[derive(Serialize)]
@@ -57,16 +45,7 @@ pub fn show(page: &AppointmentPage, token: &str) -> Result<Response, ApiError> {
         cancel_label: cancel,
         join_label: join,
     };
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    // The name's ending turns escaping on.
-    let html = environment
-        .render_named_str("appointment.html", include_str!("appointment.html"), Serde(&filled))
-        .map_err(ApiError::internal)?;
-    let mut response = Html(html).into_response();
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
-    response.headers_mut().insert(REFERRER_POLICY, NO_REFERRER);
-    Ok(response)
+    super::page("appointment.html", include_str!("appointment.html"), &filled)
 }
 
 fn labels(locale: Locale) -> [&'static str; 7] {

@@ -31,6 +31,7 @@ pub mod password_reset;
 pub mod providers;
 pub mod public_call;
 pub mod recordings;
+pub mod reset_page;
 pub mod second_factor;
 pub mod sectors;
 pub mod tags;

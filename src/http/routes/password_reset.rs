@@ -162,6 +162,12 @@ async fn reset_password(
     tag: TagOf,
     Body(request): Body<ResetRequest>,
 ) -> Result<Data<PasswordChanged>, ApiError> {
+    choose(&state, &tag, request).await?;
+    Ok(Data::new(PasswordChanged { password_changed: true }))
+}
+
+/// Gives the user of a link the password he chose; also for `reset_page`.
+pub(super) async fn choose(state: &AppState, tag: &TagOf, request: ResetRequest) -> Result<(), ApiError> {
     let refused = || ApiError::field("token", "is invalid or has expired");
     let hash = hash_of(&request.token);
     state.limits.check_account(tag.address(), &("reset", &hash))?;
@@ -182,5 +188,5 @@ async fn reset_password(
     if let Some(account) = Account::find(&state.store, tenant, user).await? {
         state.lockouts.forget(&lock_key(&account.company.slug, &account.user.email));
     }
-    Ok(Data::new(PasswordChanged { password_changed: true }))
+    Ok(())
 }

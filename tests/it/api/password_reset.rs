@@ -94,6 +94,44 @@ async fn a_mailed_link_sets_a_new_password_once() {
 }
 
 #[tokio::test]
+async fn the_mailed_address_is_a_page_that_sets_the_password() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let ana = company.user("Ana", Role::Attendant).await;
+    let token = token(&app, &ana.email).await;
+    let browser = reqwest::Client::new();
+    let page = format!("http://{}/reset-password", app.addr());
+    let read = async |answer: reqwest::Response| {
+        assert_eq!(answer.status(), 200);
+        assert_eq!(
+            (&answer.headers()["referrer-policy"], &answer.headers()["cache-control"]),
+            (&"no-referrer", &"no-store")
+        );
+        answer.text().await.unwrap()
+    };
+    let open = async || {
+        let asked = browser.get(format!("{page}?token={token}")).header("accept-language", "en-GB,en;q=0.9,pt;q=0.1");
+        read(asked.send().await.unwrap()).await
+    };
+    let choose = async |token: &str, password: &str| {
+        let form = format!("token={token}&password={}", password.replace(' ', "+"));
+        let sent = browser.post(&page).header("content-type", "application/x-www-form-urlencoded").body(form);
+        read(sent.header("accept-language", "en").send().await.unwrap()).await
+    };
+    // Programs that check mails open the link first; that spends nothing.
+    for _ in 0..2 {
+        let html = open().await;
+        assert!(html.contains(&format!(r#"name="token" value="{token}""#)) && html.contains("New password"), "{html}");
+    }
+    assert!(choose(&token, "short").await.contains("too short"));
+    assert!(choose("%22%3E%3Cscript%3E", NEW).await.contains("used already"));
+    let done = choose(&token, NEW).await;
+    assert!(done.contains("was changed") && !done.contains("<form"), "{done}");
+    log_in(&app, &ana.email, NEW).await.expect(200);
+    assert!(choose(&token, "another fine horse").await.contains("used already"), "once");
+}
+
+#[tokio::test]
 async fn the_answer_does_not_tell_whether_there_is_an_account() {
     let app = TestApp::start().await;
     let company = app.company("acme").await;
