@@ -32,7 +32,7 @@ pub struct IdempotencyKey {
     pub fingerprint: [u8; 32],
 }
 
-/// Middleware: of a POST with a key and a JSON body, takes the fingerprint and puts both where `Staff` finds them.
+/// Middleware: of a POST with a key and no file, takes the fingerprint and puts both where `Staff` finds them.
 pub async fn read_key(State(state): State<AppState>, request: Request, next: Next) -> Response {
     match fingerprinted(&state, request).await {
         Ok(request) => next.run(request).await,
@@ -41,11 +41,8 @@ pub async fn read_key(State(state): State<AppState>, request: Request, next: Nex
 }
 
 async fn fingerprinted(state: &AppState, request: Request) -> Result<Request, ApiError> {
-    let is_file = request.headers().get(CONTENT_TYPE).is_some_and(|kind| {
-        // Files are streamed, and never a second time by themselves.
-        !kind.to_str().unwrap_or_default().contains("json")
-    });
-    if request.method() != Method::POST || is_file {
+    // Files are streamed, and never a second time by themselves.
+    if request.method() != Method::POST || is_form_with_file(request.headers()) {
         return Ok(request);
     }
     let Some(key) = key_of(request.headers())? else { return Ok(request) };
@@ -59,6 +56,14 @@ async fn fingerprinted(state: &AppState, request: Request) -> Result<Request, Ap
     let mut request = Request::from_parts(parts, Body::from(bytes));
     request.extensions_mut().insert(IdempotencyKey { key, fingerprint: hash.finalize().into() });
     Ok(request)
+}
+
+/// Whether the body is a form as uploads take it. Whatever else a body calls itself, it is read as JSON: curl, for one, names
+/// another type unless it is told.
+fn is_form_with_file(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return false };
+    let essence = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"multipart/form-data")
 }
 
 fn key_of(headers: &HeaderMap) -> Result<Option<Arc<str>>, ApiError> {

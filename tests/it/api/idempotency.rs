@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use vez::domain::role::Role;
 
+use super::call_files::{Part, form, png, waiting};
 use crate::harness::TestApp;
 use crate::harness::builders::Member;
 use crate::harness::client::{Answer, send};
@@ -84,4 +85,45 @@ async fn a_key_that_is_none_is_a_bad_request() {
         create(&boss, key, json!({"name": "Vendas"})).await.expect(400);
     }
     assert_eq!(count(&boss).await, 0);
+}
+
+#[tokio::test]
+async fn a_body_is_what_it_is_whatever_content_type_it_names() {
+    let app = TestApp::start().await;
+    let boss = app.company("acme").await.user("Boss", Role::Supervisor).await;
+    // What curl says of every `-d`, nothing at all, and what is not even text.
+    for (made, kind) in
+        [Some("application/x-www-form-urlencoded"), None, Some("text/plain"), Some("\u{e9}")].iter().enumerate()
+    {
+        let key = format!("order-{made}");
+        let create = async || {
+            let request = boss.client.request(Method::POST, PATH).header("Idempotency-Key", &key);
+            let request = request.body(r#"{"name": "Vendas"}"#);
+            send(match kind {
+                Some(kind) => request.header("content-type", *kind),
+                None => request,
+            })
+            .await
+            .expect(201)
+        };
+        let first = create().await;
+        assert_eq!(create().await.body, first.body, "{kind:?}");
+        assert_eq!(count(&boss).await, made + 1, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn uploads_take_no_key_and_are_not_held_in_memory_for_one() {
+    let app = TestApp::builder().config(|config| config.server.body_bytes_max = 10_000).start().await;
+    let company = app.company("acme").await;
+    let line = company.department("Suporte").await;
+    let ana = company.agent("Ana", &[line]).await;
+    let call = waiting(&app, &company, line).await;
+    let (kind, body) = form(&[Part::file("a.png", "image/png", &png(50_000))]);
+    let attach = async |kind: &str| {
+        let request = ana.client.request(Method::POST, &format!("/api/v1/calls/{call}/upload"));
+        send(request.header("Idempotency-Key", "order-1").header("content-type", kind).body(body.clone())).await
+    };
+    let first = attach(&kind).await.expect(201).id().to_owned();
+    assert_ne!(attach(&kind.replace("multipart/form-data", "Multipart/Form-Data")).await.expect(201).id(), first);
 }
