@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::middleware::Next;
@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::caller::Staff;
 use super::envelope::{Created, Data};
 use super::error::ApiError;
+use super::input::whole_body;
 use super::state::AppState;
 use crate::store::{Work, idempotency};
 
@@ -33,21 +34,21 @@ pub struct IdempotencyKey {
 }
 
 /// Middleware: of a POST with a key and no file, takes the fingerprint and puts both where `Staff` finds them.
-pub async fn read_key(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    match fingerprinted(&state, request).await {
+pub async fn read_key(request: Request, next: Next) -> Response {
+    match fingerprinted(request).await {
         Ok(request) => next.run(request).await,
         Err(refused) => refused.into_response(),
     }
 }
 
-async fn fingerprinted(state: &AppState, request: Request) -> Result<Request, ApiError> {
+async fn fingerprinted(request: Request) -> Result<Request, ApiError> {
     // Files are streamed, and never a second time by themselves.
     if request.method() != Method::POST || is_form_with_file(request.headers()) {
         return Ok(request);
     }
     let Some(key) = key_of(request.headers())? else { return Ok(request) };
     let (parts, body) = request.into_parts();
-    let bytes = axum::body::to_bytes(body, state.body_bytes_max).await.map_err(|_| ApiError::TooLarge)?;
+    let bytes = whole_body(Request::from_parts(parts.clone(), body)).await?;
     let mut hash = Sha256::new();
     for part in [parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), &bytes] {
         hash.update(part.len().to_be_bytes());

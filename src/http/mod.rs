@@ -26,7 +26,7 @@ use axum::http::header::{
     RANGE, RETRY_AFTER,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
@@ -112,7 +112,7 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::users::routes())
         .merge(routes::webhook_deliveries::routes())
         .merge(routes::webhooks::routes())
-        .route_layer(from_fn_with_state(state.clone(), idempotency::read_key));
+        .route_layer(from_fn(idempotency::read_key));
     let auth = OpenApiRouter::new()
         .merge(routes::auth::routes())
         .merge(routes::second_factor::login_routes())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use vez::domain::role::Role;
 
 use super::call_files::{Part, form, png, waiting};
@@ -126,4 +127,16 @@ async fn uploads_take_no_key_and_are_not_held_in_memory_for_one() {
     };
     let first = attach(&kind).await.expect(201).id().to_owned();
     assert_ne!(attach(&kind.replace("multipart/form-data", "Multipart/Form-Data")).await.expect(201).id(), first);
+}
+
+/// Real time: the patience with a body is not the clock's.
+#[tokio::test]
+async fn a_body_that_does_not_come_is_waited_for_no_longer_with_a_key() {
+    let app = TestApp::start().await;
+    let mut connection = tokio::net::TcpStream::connect(app.addr()).await.unwrap();
+    let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nIdempotency-Key: order-1\r\nContent-Length: 100\r\n\r\n{{");
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    tokio::time::timeout(crate::harness::PATIENCE, connection.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
 }
