@@ -231,8 +231,8 @@ async fn update(
     allow(&mut work, &staff, &before, &change).await?;
     let (new_password, role) = (change.password_hash.is_some(), change.role);
     let user = users::update(&mut work, id, change).await.map_err(taken)?.ok_or_else(ApiError::not_found)?;
-    let locked_out = before.active && !user.active;
-    let ended = if locked_out || new_password { Some(sessions::revoke_user(&mut work, id).await?) } else { None };
+    // What he is now decides, not what he was: a request that died after its commit is made good by its repetition.
+    let ended = if !user.active || new_password { Some(sessions::revoke_user(&mut work, id).await?) } else { None };
     work.commit().await?;
     if let Some(ended) = ended {
         state.logins_ended(staff.tenant, id, &ended);

@@ -353,3 +353,17 @@ async fn a_manager_sets_his_own_password_only_where_the_present_one_is_asked() {
         log_in(&app.client(), &member.email, PASSWORD).await.expect(200);
     }
 }
+
+/// As after a crash between the commit and what follows it: whoever asks again gets what is missing.
+#[tokio::test]
+async fn a_deactivation_that_is_repeated_ends_what_the_first_one_left() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let boss = company.user("Boss", Role::Manager).await;
+    let ana = company.agent("Ana", &[]).await;
+    let mut own = app.topic(&ana.token, &ana.topic()).await;
+    company.deactivate(ana.id).await;
+    boss.client.put(&path(&ana.id), json!({"active": false})).await.expect(200);
+    own.until_closed().await;
+    ana.client.get("/api/v1/notifications").await.expect_error(401, "Unauthorized");
+}
