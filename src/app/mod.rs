@@ -4,6 +4,7 @@ mod database;
 mod logins;
 mod secret;
 mod serving;
+mod stalled;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::middleware::Next;
@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::caller::Staff;
 use super::envelope::{Created, Data};
 use super::error::ApiError;
+use super::input::whole_body;
 use super::state::AppState;
 use crate::store::{Work, idempotency};
 
@@ -32,25 +33,22 @@ pub struct IdempotencyKey {
     pub fingerprint: [u8; 32],
 }
 
-/// Middleware: of a POST with a key and a JSON body, takes the fingerprint and puts both where `Staff` finds them.
-pub async fn read_key(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    match fingerprinted(&state, request).await {
+/// Middleware: of a POST with a key and no file, takes the fingerprint and puts both where `Staff` finds them.
+pub async fn read_key(request: Request, next: Next) -> Response {
+    match fingerprinted(request).await {
         Ok(request) => next.run(request).await,
         Err(refused) => refused.into_response(),
     }
 }
 
-async fn fingerprinted(state: &AppState, request: Request) -> Result<Request, ApiError> {
-    let is_file = request.headers().get(CONTENT_TYPE).is_some_and(|kind| {
-        // Files are streamed, and never a second time by themselves.
-        !kind.to_str().unwrap_or_default().contains("json")
-    });
-    if request.method() != Method::POST || is_file {
+async fn fingerprinted(request: Request) -> Result<Request, ApiError> {
+    // Files are streamed, and never a second time by themselves.
+    if request.method() != Method::POST || is_form_with_file(request.headers()) {
         return Ok(request);
     }
     let Some(key) = key_of(request.headers())? else { return Ok(request) };
     let (parts, body) = request.into_parts();
-    let bytes = axum::body::to_bytes(body, state.body_bytes_max).await.map_err(|_| ApiError::TooLarge)?;
+    let bytes = whole_body(Request::from_parts(parts.clone(), body)).await?;
     let mut hash = Sha256::new();
     for part in [parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), &bytes] {
         hash.update(part.len().to_be_bytes());
@@ -59,6 +57,14 @@ async fn fingerprinted(state: &AppState, request: Request) -> Result<Request, Ap
     let mut request = Request::from_parts(parts, Body::from(bytes));
     request.extensions_mut().insert(IdempotencyKey { key, fingerprint: hash.finalize().into() });
     Ok(request)
+}
+
+/// Whether the body is a form as uploads take it. Whatever else a body calls itself, it is read as JSON: curl, for one, names
+/// another type unless it is told.
+fn is_form_with_file(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return false };
+    let essence = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(b"multipart/form-data")
 }
 
 fn key_of(headers: &HeaderMap) -> Result<Option<Arc<str>>, ApiError> {

@@ -168,6 +168,14 @@ impl AppState {
         self.hub.close_sockets(tenant, Login::User(user), Close::LOGGED_OUT);
     }
 
+    /// As `logins_ended`, of all logins but one (`sessions::revoke_others`).
+    pub fn other_logins_ended(&self, tenant: TenantId, ended: &[EndedSession]) {
+        for login in ended {
+            self.revocations.end(login.session, login.issued_at);
+            self.hub.close_sockets(tenant, Login::Session(login.session), Close::LOGGED_OUT);
+        }
+    }
+
     /// Makes a user's new role effective at once, for tokens given out before, too; his sockets dial again. Call it after
     /// the commit.
     pub fn role_changed(&self, tenant: TenantId, user: UserId, role: Role) {

@@ -16,6 +16,7 @@
 //! | `receiving`, `sending`, `exporting` | files in and out, reports |
 //! | `event_stream` | the event feed for who stays |
 //! | `rate_limit`, `request_log`, `security_headers` | what surrounds every route |
+//! | `carry_through` | changes whose clients hang up |
 //! | `pages` | the few pages this server shows itself |
 //! | `routes/*` | one resource each |
 
@@ -26,13 +27,14 @@ use axum::http::header::{
     RANGE, RETRY_AFTER,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::Response;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 pub mod caller;
+mod carry_through;
 pub mod envelope;
 pub mod error;
 mod event_stream;
@@ -59,6 +61,7 @@ pub use state::{AppState, Readiness};
 
 use crate::domain::clock::Clock;
 use crate::domain::ids::IdSource;
+use carry_through::{ABANDONED_MAX, Places};
 use rate_limit::RateLimits;
 use security_headers::SecurityHeaders;
 
@@ -113,7 +116,7 @@ pub fn api(state: &AppState) -> OpenApiRouter<AppState> {
         .merge(routes::users::routes())
         .merge(routes::webhook_deliveries::routes())
         .merge(routes::webhooks::routes())
-        .route_layer(from_fn_with_state(state.clone(), idempotency::read_key));
+        .route_layer(from_fn(idempotency::read_key));
     let auth = OpenApiRouter::new()
         .merge(routes::auth::routes())
         .merge(routes::second_factor::login_routes())
@@ -150,6 +153,8 @@ where
         .layer(cors(origins))
         .layer(from_fn_with_state(state.clone(), request_log::log_request))
         .layer(map_response(move |response: Response| std::future::ready(security.on(response))))
+        // Outside of the log, which then tells of every change, also of those whose clients left.
+        .layer(from_fn_with_state(Places::new(ABANDONED_MAX), carry_through::carry_through))
         .with_state(state)
 }
 

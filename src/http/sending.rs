@@ -1,5 +1,5 @@
 //! Owns files on their way out over HTTP: ranges (RFC 9110, section 14) and the headers that have a browser save a file and
-//! never run or show it. Who may have which file is the route's to say.
+//! never run or show it. Who may have which file is the route's to say; who takes nothing of it is cut by `app`, as all are.
 
 use std::ops::Range;
 

@@ -1,12 +1,20 @@
-//! Owns the chat of calls as staff read and write it by REST. What passes on sockets is kept by `calls::add_message`.
+//! Owns the chat of calls: what staff read and write of it by REST, and what passes between the two sides on sockets.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::calls::Sender;
 use super::{Page, Paged, Result, Store, StoreError, Work};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, TenantId};
+use crate::domain::words::words;
+
+words! {
+    /// Who wrote a chat message.
+    Sender {
+        Customer = "customer",
+        Agent = "agent",
+    }
+}
 
 /// A chat message of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -70,4 +78,29 @@ pub async fn add(work: &mut Work, call: CallId, text: &str) -> Result<CallMessag
     .fetch_one(work.tx())
     .await?;
     Ok(CallMessage { id, sender: Sender::Agent, text: text.to_owned(), sent_at: now })
+}
+
+/// Keeps a message that passed on a socket; false when there is no such call.
+pub async fn keep(
+    store: &Store,
+    tenant: TenantId,
+    call: CallId,
+    from: Sender,
+    text: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let mut tx = store.tenant_tx(tenant).await?;
+    let done = sqlx::query!(
+        "INSERT INTO call_messages (tenant_id, call_id, sender, body, inserted_at)
+         SELECT tenant_id, id, $3, $4, $5 FROM calls WHERE tenant_id = $1 AND id = $2",
+        tenant.0,
+        call.0,
+        from.as_str(),
+        text,
+        now.to_utc()
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(done.rows_affected() > 0)
 }

@@ -1,5 +1,5 @@
-//! Owns reading calls, and the columns and rows of a call that the core does not own: notes and chat (rating is in
-//! `ratings`, which is a part of this). The core's columns are written by `record` alone.
+//! Owns reading calls, and rating them (in `ratings`, which is a part of this). The core's columns are written by `record`
+//! alone, what staff note by `call_notes`, chat by `call_messages`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,22 +60,6 @@ words! {
         CustomerName = "customer_name",
         Status = "status",
     }
-}
-
-words! {
-    /// Who wrote a chat message.
-    Sender {
-        Customer = "customer",
-        Agent = "agent",
-    }
-}
-
-/// A chat message of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    pub from: Sender,
-    pub text: String,
-    pub at: Timestamp,
 }
 
 /// A row of `calls` with its names, as it is read; [`CallView`] is what it says.
@@ -334,58 +318,4 @@ pub async fn by_single_use_link(
     .fetch_optional(&mut *tx)
     .await?;
     Ok(id.map(CallId))
-}
-
-/// Keeps a chat message; false when there is no such call.
-pub async fn add_message(
-    store: &Store,
-    tenant: TenantId,
-    call: CallId,
-    from: Sender,
-    text: &str,
-    now: Timestamp,
-) -> Result<bool> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    let done = sqlx::query!(
-        "INSERT INTO call_messages (tenant_id, call_id, sender, body, inserted_at)
-         SELECT tenant_id, id, $3, $4, $5 FROM calls WHERE tenant_id = $1 AND id = $2",
-        tenant.0,
-        call.0,
-        from.as_str(),
-        text,
-        now.to_utc()
-    )
-    .execute(&mut *tx)
-    .await?;
-    tx.commit().await?;
-    Ok(done.rows_affected() > 0)
-}
-
-/// The chat of a call, oldest first, at most `limit`.
-pub async fn messages(store: &Store, tenant: TenantId, call: CallId, limit: u32) -> Result<Vec<Message>> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    let rows = sqlx::query!(
-        "SELECT sender, body, inserted_at FROM call_messages WHERE tenant_id = $1 AND call_id = $2 ORDER BY id LIMIT $3",
-        tenant.0,
-        call.0,
-        i64::from(limit)
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let corrupt = StoreError::Corrupt { table: "call_messages", column: "sender", row: call.to_string() };
-            Ok(Message { from: Sender::parse(&row.sender).ok_or(corrupt)?, text: row.body, at: row.inserted_at.into() })
-        })
-        .collect()
-}
-
-/// Sets the agent's notes of a call; false when there is no such call.
-pub async fn set_notes(store: &Store, tenant: TenantId, call: CallId, notes: &str) -> Result<bool> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    let done = sqlx::query!("UPDATE calls SET notes = $3 WHERE tenant_id = $1 AND id = $2", tenant.0, call.0, notes)
-        .execute(&mut *tx)
-        .await?;
-    tx.commit().await?;
-    Ok(done.rows_affected() > 0)
 }

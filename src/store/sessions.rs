@@ -126,7 +126,8 @@ pub async fn revoke_family(store: &Store, tenant: TenantId, session: SessionId, 
 }
 
 /// Ends every login of a user: he was deactivated, or has another password. Change his row first, in the same work.
-/// After the commit tell `AppState::logins_ended`.
+/// After the commit tell `AppState::logins_ended`. Those that had ended before are among the answer as long as a token of
+/// theirs is kept: of one that ended a moment ago, nobody may have been told.
 pub async fn revoke_user(work: &mut Work, user: UserId) -> Result<Vec<EndedSession>> {
     revoke_all(work, user, None).await
 }
@@ -141,9 +142,9 @@ async fn revoke_all(work: &mut Work, user: UserId, keep: Option<SessionId>) -> R
     let ended = sqlx::query!(
         r#"WITH gone AS (
              UPDATE refresh_tokens SET revoked_at = $3
-             WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL AND ($4::uuid IS NULL OR session_id <> $4)
-             RETURNING session_id, inserted_at)
-           SELECT session_id AS "session_id!", max(inserted_at) AS "issued_at!" FROM gone GROUP BY session_id"#,
+             WHERE tenant_id = $1 AND user_id = $2 AND revoked_at IS NULL AND ($4::uuid IS NULL OR session_id <> $4))
+           SELECT session_id, max(inserted_at) AS "issued_at!" FROM refresh_tokens
+           WHERE tenant_id = $1 AND user_id = $2 AND ($4::uuid IS NULL OR session_id <> $4) GROUP BY session_id"#,
         tenant.0,
         user.0,
         now.to_utc(),

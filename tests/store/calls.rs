@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use vez::domain::call::{Phase, Status};
-use vez::store::calls::{self, Attendant, CallFilter, CallSort, OPEN_AFTER_END_SECONDS, Rated, Sender};
+use vez::store::call_messages::{self, Sender};
+use vez::store::calls::{self, Attendant, CallFilter, CallSort, OPEN_AFTER_END_SECONDS, Rated};
 use vez::store::links::{self, LinkFilter, LinkSort, LinkStatus, NewLink};
 use vez::store::record::TenantBatch;
 use vez::store::{Page, Sort, SortOrder, customers, events};
@@ -31,9 +32,9 @@ async fn a_call_reads_as_the_core_shows_it() {
     assert_eq!((view.duration, view.wait_time), (Some(345), Some(5)));
     assert_eq!(calls::tenant_of(&store, call.id).await.unwrap(), Some(world.tenant));
     assert_eq!(calls::department_of(&store, world.tenant, call.id).await.unwrap(), Some(world.department));
-    assert!(calls::add_message(&store, world.tenant, call.id, Sender::Agent, "olá", world.now).await.unwrap());
-    assert_eq!(calls::messages(&store, world.tenant, call.id, 10).await.unwrap()[0].text, "olá");
-    assert!(calls::set_notes(&store, world.tenant, call.id, "calm").await.unwrap());
+    assert!(call_messages::keep(&store, world.tenant, call.id, Sender::Agent, "olá", world.now).await.unwrap());
+    let chat = call_messages::list(&store, world.tenant, call.id, Page::default()).await.unwrap().items;
+    assert_eq!((chat[0].sender, chat[0].text.as_str()), (Sender::Agent, "olá"));
 }
 
 #[tokio::test]

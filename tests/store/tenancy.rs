@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use vez::store::links::{self, NewLink};
 use vez::store::sessions::{self, NewSession};
 use vez::store::tags::{self, NewTag};
-use vez::store::{Membership, Store, StoreError, calls, departments, migrate, tenants, users};
+use vez::store::{Membership, Store, StoreError, call_messages, calls, departments, migrate, tenants, users};
 
 use crate::scratch;
 use crate::world::{World, batch_id, writer};
@@ -214,7 +214,7 @@ async fn full_world(store: &Store, options: &sqlx::postgres::PgConnectOptions, s
     part.agents.push(Arc::new(world.agent(1)));
     part.new_customers.push(call.caller.clone());
     writer(store, options).await.commit(batch_id(), &batch).await.unwrap();
-    assert!(calls::add_message(store, tenant, call.id, calls::Sender::Customer, "oi", now).await.unwrap());
+    assert!(call_messages::keep(store, tenant, call.id, call_messages::Sender::Customer, "oi", now).await.unwrap());
     for statement in OTHER_ROWS {
         sqlx::query(statement).bind(tenant.0).bind(world.ids.uuid(now)).execute(store.system()).await.unwrap();
     }

@@ -29,17 +29,20 @@ pub struct Body<T>(pub T);
 impl<S: Send + Sync, T: Input> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let read = Bytes::from_request(request, state);
-        let bytes = tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), read)
-            .await
-            .map_err(|_| ApiError::Timeout)?
-            .map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
-                _ => ApiError::BadRequest("The request body could not be read".into()),
-            })?;
-        parse(&bytes).map(Body)
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        parse(&whole_body(request).await?).map(Body)
     }
+}
+
+/// Reads a request's body whole, within its bounds of size and time.
+pub async fn whole_body(request: Request) -> Result<Bytes, ApiError> {
+    tokio::time::timeout(Duration::from_secs(BODY_SECONDS_MAX), Bytes::from_request(request, &()))
+        .await
+        .map_err(|_| ApiError::Timeout)?
+        .map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
+            _ => ApiError::BadRequest("The request body could not be read".into()),
+        })
 }
 
 /// Reads `bytes` as a body.

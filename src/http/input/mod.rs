@@ -22,7 +22,7 @@ mod notes;
 mod params;
 mod ranges;
 
-pub use body::{Body, Input, parse};
+pub use body::{Body, Input, parse, whole_body};
 pub use dates::DayOrTime;
 pub use describe::body_schema;
 pub(crate) use describe::described_bodies;

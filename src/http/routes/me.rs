@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::users::{locale, new_password, other_logins_ended};
+use super::users::{locale, new_password};
 use crate::auth::passwords;
 use crate::domain::ids::DepartmentId;
 use crate::http::caller::Staff;
@@ -119,7 +119,7 @@ async fn update_me(
     let ended =
         if new_password { sessions::revoke_others(&mut work, staff.user, staff.session).await? } else { Vec::new() };
     work.commit().await?;
-    other_logins_ended(&state, staff.tenant, &ended);
+    state.other_logins_ended(staff.tenant, &ended);
     state.queues.agent_changed(staff.tenant, staff.user).await?;
     me(&state, &staff).await
 }

@@ -307,7 +307,8 @@ async fn own_factor(state: &AppState, tag: &TagOf, staff: &Staff) -> Result<Acco
 
 /// Take away somebody's second factor
 ///
-/// For a user who lost both his authenticator and his recovery codes. Not of anybody whose role is above one's own (403).
+/// For a user who lost both his authenticator and his recovery codes. Not of anybody whose role is above one's own, nor by an
+/// API token (403). One's own factor is given up by `DELETE /api/v1/users/me/mfa`, which asks for a proof (422 `own_account`).
 /// Without a second factor: 404.
 #[utoipa::path(delete, path = "/api/v1/users/{id}/mfa", tag = "Authentication", security(("staff" = ["manager"])),
     responses((status = 200, body = Data<Deleted>)))]
@@ -316,6 +317,11 @@ async fn remove_second_factor_of(
     staff: Manager,
     Ids(id): Ids<UserId>,
 ) -> Result<Data<Deleted>, ApiError> {
+    staff.require_login()?;
+    if id == staff.user {
+        let detail = "Give up your own second factor by DELETE /api/v1/users/me/mfa, which asks for a proof";
+        return Err(ApiError::Rejected { code: "own_account", detail: detail.into() });
+    }
     let user = users::find(&state.store, staff.tenant, id).await?.ok_or_else(ApiError::not_found)?;
     if user.role > staff.role {
         return Err(ApiError::Forbidden);

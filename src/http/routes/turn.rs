@@ -70,8 +70,8 @@ impl QueryInput for MediaToken {
 /// Get TURN credentials
 ///
 /// A relay costs its operator traffic, so TURN credentials are given only to whoever sends the `websocket_token` of an open
-/// call or a staff member's access token, as `Authorization: Bearer` or as `token`. Anybody else is told the STUN servers,
-/// and so is everybody where no TURN server is configured. A token that is sent must be good.
+/// call or the access token of a login that has not ended, as `Authorization: Bearer` or as `token`. Anybody else is told the
+/// STUN servers, and so is everybody where no TURN server is configured. A token that is sent must be good.
 #[utoipa::path(get, path = "/api/v1/call/turn-credentials", tag = "Public", security((), ("customer" = [])),
     params(Query<MediaToken>), responses((status = 200, body = Data<MediaServers>)))]
 async fn turn_credentials(
@@ -91,7 +91,11 @@ async fn turn_credentials(
 async fn entitled(state: &AppState, token: &str) -> Result<Option<Uuid>, ApiError> {
     let claims = state.tokens.read(token).map_err(|_| ApiError::unauthorized())?;
     match claims.usage {
-        Use::Access => Ok(Some(claims.sub)),
+        // The token outlives its login by minutes, and what it opens would outlive both.
+        Use::Access => match state.revocations.role_now(&claims) {
+            Some(_) => Ok(Some(claims.sub)),
+            None => Err(ApiError::unauthorized()),
+        },
         Use::Call => {
             let seen = look(state, claims.tid, claims.call()).await?;
             Ok(seen.filter(|call| call.phase != Phase::Ended).map(|_| claims.sub))

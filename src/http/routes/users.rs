@@ -7,7 +7,7 @@ use utoipa_axum::routes;
 
 use super::access_links::SKILLS_MAX;
 use crate::auth::passwords;
-use crate::domain::ids::{TenantId, UserId};
+use crate::domain::ids::UserId;
 use crate::domain::locale::Locale;
 use crate::domain::plan::PlanLimit;
 use crate::domain::role::Role;
@@ -17,7 +17,7 @@ use crate::http::error::ApiError;
 use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, Params, Query, QueryInput, described_bodies};
 use crate::http::state::AppState;
 use crate::roster::state::CAPACITY_MAX;
-use crate::store::sessions::{self, EndedSession};
+use crate::store::sessions;
 use crate::store::users::{self, NewUser, User, UserChange, UserFilter, UserSort};
 use crate::store::{self, Sort, SortOrder, StoreError, Work, plans};
 
@@ -201,11 +201,12 @@ async fn create(
 ///
 /// What is absent stays as it is. There is no deletion: set `active` to false. Then all logins of the user end, his sockets
 /// close, no call is offered to him, and calls he has go back to their lines; his departments are kept, so that `active` true
-/// brings him back as he was. A new password ends all his logins, too, but for the one in which he sets it himself; another
-/// role reaches them at once.
+/// brings him back as he was. A new password ends all his logins, too; another role reaches them at once.
 ///
-/// Nobody changes somebody whose role is above his own, nor gives a role above his own (403). Refused with 422 and a code: to
-/// deactivate oneself (`own_account`), and to deactivate or lower the last active manager or owner (`last_of_role`).
+/// Nobody changes somebody whose role is above his own, nor gives a role above his own, and a new password takes a login, not
+/// an API token (403). Refused with 422 and a code: to deactivate oneself, or to set one's own password here and not by
+/// `PUT /api/v1/users/me`, which asks for the present one (both `own_account`); and to deactivate or lower the last active
+/// manager or owner (`last_of_role`).
 #[utoipa::path(put, path = "/api/v1/users/{id}", tag = "Users", security(("staff" = ["manager"])),
     request_body = UpdateUser, responses((status = 200, body = Data<User>)))]
 async fn update(
@@ -215,6 +216,12 @@ async fn update(
     Body(UpdateUser { mut change, password }): Body<UpdateUser>,
 ) -> Result<Data<User>, ApiError> {
     if let Some(password) = password {
+        staff.require_login()?;
+        if id == staff.user {
+            // Whoever finds him logged in must not be able to keep his account.
+            let detail = "Set your own password by PUT /api/v1/users/me, which asks for the present one";
+            return Err(ApiError::Rejected { code: "own_account", detail: detail.into() });
+        }
         change.password_hash = Some(state.passwords.hash(password).await?);
     }
     let mut work = state.work(&staff).await?;
@@ -224,20 +231,10 @@ async fn update(
     allow(&mut work, &staff, &before, &change).await?;
     let (new_password, role) = (change.password_hash.is_some(), change.role);
     let user = users::update(&mut work, id, change).await.map_err(taken)?.ok_or_else(ApiError::not_found)?;
-    let locked_out = before.active && !user.active;
-    let others = if new_password && id == staff.user {
-        sessions::revoke_others(&mut work, id, staff.session).await?
-    } else {
-        Vec::new()
-    };
-    let all = if locked_out || (new_password && id != staff.user) {
-        Some(sessions::revoke_user(&mut work, id).await?)
-    } else {
-        None
-    };
+    // What he is now decides, not what he was: a request that died after its commit is made good by its repetition.
+    let ended = if !user.active || new_password { Some(sessions::revoke_user(&mut work, id).await?) } else { None };
     work.commit().await?;
-    other_logins_ended(&state, staff.tenant, &others);
-    if let Some(ended) = all {
+    if let Some(ended) = ended {
         state.logins_ended(staff.tenant, id, &ended);
     }
     if user.active && role.is_some_and(|role| role != before.role) {
@@ -269,13 +266,6 @@ async fn allow(work: &mut Work, staff: &Staff, before: &User, change: &UserChang
         plans::check(work, PlanLimit::Users).await??;
     }
     Ok(())
-}
-
-/// Makes the end of a user's logins other than the present one effective at once.
-pub(super) fn other_logins_ended(state: &AppState, tenant: TenantId, ended: &[EndedSession]) {
-    for login in ended {
-        state.login_ended(tenant, login.session);
-    }
 }
 
 pub(super) fn taken(error: StoreError) -> ApiError {

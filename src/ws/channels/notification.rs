@@ -1,6 +1,8 @@
 //! Owns `notification:{user_id}`: one agent's own offers, calls and state, for that user only. Its join holds the agent's
 //! lease; its pushes come from the tenant's actor.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -12,7 +14,7 @@ use crate::domain::ids::{CallId, GrantId, UserId};
 use crate::domain::role::Role;
 use crate::live::hub::Sink;
 use crate::live::push::Sequence;
-use crate::store::{self, notifications::Notification};
+use crate::store::{self, Author, call_notes, notifications::Notification};
 use crate::ws::problem::Problem;
 
 /// Longest reason of a decline.
@@ -120,7 +122,11 @@ pub(super) async fn command(place: &Place, user: UserId, event: &str, payload: &
             }
             let call = queues.complete(tenant, user, role >= Role::Supervisor, call_id).await?;
             if let Some(notes) = notes {
-                store::calls::set_notes(place.state.store(), tenant, call_id, &notes).await?;
+                // Only now: the queue's own write of this row must not wait for ours. A socket's commands have no request's id.
+                let author = Author { user, token: None, request_id: Arc::from("") };
+                let mut work = place.state.store().work(tenant, place.state.clock().now(), Some(&author)).await?;
+                call_notes::set_notes(&mut work, call_id, Some(&notes)).await?;
+                work.commit().await?;
             }
             Ok(serde_json::to_string(&json!({ "call": call }))?)
         }

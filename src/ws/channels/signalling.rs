@@ -8,7 +8,7 @@ use super::call::{Message, Side, active, side_of};
 use super::{Place, check_text, read};
 use crate::domain::call::Phase;
 use crate::domain::ids::CallId;
-use crate::store::{self, calls::Sender};
+use crate::store::call_messages::{self, Sender};
 use crate::ws::problem::Problem;
 
 /// Longest chat message (spec).
@@ -54,7 +54,7 @@ pub(super) async fn command(place: &Place, call: CallId, event: &str, payload: &
             Side::Agent => Sender::Agent,
         };
         let now = state.clock().now();
-        if !store::calls::add_message(state.store(), tenant, call, sender, &text, now).await? {
+        if !call_messages::keep(state.store(), tenant, call, sender, &text, now).await? {
             return Err(Problem::new("unknown_call", "There is no such call."));
         }
         let payload = json!({ "text": text, "from": from, "sent_at": now });

@@ -7,6 +7,7 @@ use vez::domain::role::Role;
 use super::each;
 use crate::harness::TestApp;
 use crate::harness::client::send;
+use crate::people::{at_work, customer};
 
 #[tokio::test]
 async fn each_change_names_who_did_what_to_which_object() {
@@ -74,4 +75,25 @@ async fn days_and_actions_narrow_it() {
     assert_eq!(count("date_to=2025-06-01").await, 0);
     assert_eq!(count("action=deleted").await, 0);
     manager.client.get("/api/v1/audit?action=stolen").await.expect(400);
+}
+
+#[tokio::test]
+async fn what_an_agent_notes_over_his_socket_is_on_the_trail() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let line = company.department("Support").await;
+    let (ana, manager) = (company.agent("Ana", &[line]).await, company.user("Manager", Role::Manager).await);
+    let mut desk = at_work(&app, &ana, line).await;
+    let maria = customer(&app, &company.link(line).await, "Maria").await;
+    assert_eq!(desk.take_next().await, maria.call);
+    desk.own.push("complete", json!({"call_id": maria.call, "notes": "Resolvido"})).await.unwrap();
+    let notes = format!("/api/v1/calls/{}/notes", maria.call);
+    assert_eq!(ana.client.get(&notes).await.expect(200).data("notes"), "Resolvido");
+    let list =
+        manager.client.get(&format!("/api/v1/audit?object=call&object_id={}", maria.call)).await.expect(200).body;
+    assert_eq!(list["meta"]["total_count"], 1, "{list}");
+    let entry = &list["data"][0];
+    assert_eq!((&entry["action"], &entry["user_id"]), (&json!("updated"), &json!(ana.id)));
+    assert_eq!(entry["at"], app.now().to_string());
+    assert!(!list.to_string().contains("Resolvido"), "{list}");
 }

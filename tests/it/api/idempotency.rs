@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use vez::domain::role::Role;
 
+use super::call_files::{Part, form, png, waiting};
 use crate::harness::TestApp;
 use crate::harness::builders::Member;
 use crate::harness::client::{Answer, send};
@@ -84,4 +86,57 @@ async fn a_key_that_is_none_is_a_bad_request() {
         create(&boss, key, json!({"name": "Vendas"})).await.expect(400);
     }
     assert_eq!(count(&boss).await, 0);
+}
+
+#[tokio::test]
+async fn a_body_is_what_it_is_whatever_content_type_it_names() {
+    let app = TestApp::start().await;
+    let boss = app.company("acme").await.user("Boss", Role::Supervisor).await;
+    // What curl says of every `-d`, nothing at all, and what is not even text.
+    for (made, kind) in
+        [Some("application/x-www-form-urlencoded"), None, Some("text/plain"), Some("\u{e9}")].iter().enumerate()
+    {
+        let key = format!("order-{made}");
+        let create = async || {
+            let request = boss.client.request(Method::POST, PATH).header("Idempotency-Key", &key);
+            let request = request.body(r#"{"name": "Vendas"}"#);
+            send(match kind {
+                Some(kind) => request.header("content-type", *kind),
+                None => request,
+            })
+            .await
+            .expect(201)
+        };
+        let first = create().await;
+        assert_eq!(create().await.body, first.body, "{kind:?}");
+        assert_eq!(count(&boss).await, made + 1, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn uploads_take_no_key_and_are_not_held_in_memory_for_one() {
+    let app = TestApp::builder().config(|config| config.server.body_bytes_max = 10_000).start().await;
+    let company = app.company("acme").await;
+    let line = company.department("Suporte").await;
+    let ana = company.agent("Ana", &[line]).await;
+    let call = waiting(&app, &company, line).await;
+    let (kind, body) = form(&[Part::file("a.png", "image/png", &png(50_000))]);
+    let attach = async |kind: &str| {
+        let request = ana.client.request(Method::POST, &format!("/api/v1/calls/{call}/upload"));
+        send(request.header("Idempotency-Key", "order-1").header("content-type", kind).body(body.clone())).await
+    };
+    let first = attach(&kind).await.expect(201).id().to_owned();
+    assert_ne!(attach(&kind.replace("multipart/form-data", "Multipart/Form-Data")).await.expect(201).id(), first);
+}
+
+/// Real time: the patience with a body is not the clock's.
+#[tokio::test]
+async fn a_body_that_does_not_come_is_waited_for_no_longer_with_a_key() {
+    let app = TestApp::start().await;
+    let mut connection = tokio::net::TcpStream::connect(app.addr()).await.unwrap();
+    let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nIdempotency-Key: order-1\r\nContent-Length: 100\r\n\r\n{{");
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    tokio::time::timeout(crate::harness::PATIENCE, connection.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
 }

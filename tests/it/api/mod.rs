@@ -26,6 +26,7 @@ pub mod exported;
 mod exports;
 mod exports_csv;
 mod exports_stream;
+mod hang_ups;
 mod health;
 mod idempotency;
 mod links_in_bulk;

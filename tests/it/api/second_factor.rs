@@ -306,6 +306,28 @@ async fn a_manager_takes_away_the_factor_of_whoever_lost_it() {
 }
 
 #[tokio::test]
+async fn ones_own_factor_goes_only_with_a_proof_and_none_by_an_api_token() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let ana = company.user("Ana", Role::Attendant).await;
+    let manager = company.user("Manager", Role::Manager).await;
+    enrolled(&app, &ana).await;
+    enrolled(&app, &manager).await;
+    let of = |member: &Member| format!("/api/v1/users/{}/mfa", member.id);
+    let refused = manager.client.delete(&of(&manager)).await.expect(422);
+    assert_eq!(refused.body["errors"]["code"], "own_account");
+    assert!(refused.detail().contains(MFA), "{}", refused.detail());
+    let made = manager.client.post("/api/v1/api-tokens", json!({"name": "CRM", "role": "manager"})).await.expect(201);
+    let program = app.client_of(made.data("token"));
+    for member in [&manager, &ana] {
+        program.delete(&of(member)).await.expect_error(403, "Forbidden");
+        assert_eq!(member.client.get(MFA).await.expect(200).body["data"]["enabled"], true, "{member}");
+    }
+    let gone = send(manager.client.request(reqwest::Method::DELETE, MFA).json(&json!({"password": PASSWORD}))).await;
+    gone.expect(200);
+}
+
+#[tokio::test]
 async fn neither_secret_nor_codes_can_be_read_from_the_database() {
     let app = TestApp::start().await;
     let company = app.company("acme").await;

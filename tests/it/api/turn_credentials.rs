@@ -64,6 +64,17 @@ async fn relay_credentials_are_for_open_calls_and_staff() {
 }
 
 #[tokio::test]
+async fn an_ended_login_opens_no_relay() {
+    let app = TestApp::builder().config(with_turn).start().await;
+    let company = app.company("acme").await;
+    let (ana, bia) = (company.agent("Ana", &[]).await, company.agent("Bia", &[]).await);
+    ana.client.post("/api/auth/logout", json!({})).await.expect(200);
+    ana.client.get(PATH).await.expect_error(401, "Unauthorized");
+    app.client().get(&format!("{PATH}?token={}", ana.token)).await.expect_error(401, "Unauthorized");
+    bia.client.get(PATH).await.expect(200).data("credential");
+}
+
+#[tokio::test]
 async fn it_counts_among_the_public_requests() {
     let app = TestApp::builder().rate_limit().start().await;
     for _ in 0..30 {

@@ -330,3 +330,40 @@ async fn ids_of_nothing_are_not_found() {
     boss.client.put(&path(&NOBODY), json!({"name": "x"})).await.expect_error(404, "Not found");
     send(boss.client.request(Method::DELETE, &path(&NOBODY))).await.expect_error(405, "Method not allowed");
 }
+
+#[tokio::test]
+async fn a_manager_sets_his_own_password_only_where_the_present_one_is_asked() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let boss = company.user("Boss", Role::Manager).await;
+    let ana = company.agent("Ana", &[]).await;
+    let new = json!({"password": "quite another one"});
+    let refused = boss.client.put(&path(&boss.id), new.clone()).await.expect(422);
+    assert_eq!(refused.body["errors"]["code"], "own_account");
+    assert!(refused.detail().contains("/api/v1/users/me"), "{}", refused.detail());
+    boss.client.put(&path(&boss.id), json!({"name": "Big Boss"})).await.expect(200);
+    // Who holds an API token is not known to be its owner.
+    let made = boss.client.post("/api/v1/api-tokens", json!({"name": "CRM", "role": "manager"})).await.expect(201);
+    let program = app.client_of(made.data("token"));
+    for user in [boss.id, ana.id] {
+        program.put(&path(&user), new.clone()).await.expect_error(403, "Forbidden");
+        program.put(&path(&user), json!({"locale": "fr"})).await.expect(200);
+    }
+    for member in [&boss, &ana] {
+        log_in(&app.client(), &member.email, PASSWORD).await.expect(200);
+    }
+}
+
+/// As after a crash between the commit and what follows it: whoever asks again gets what is missing.
+#[tokio::test]
+async fn a_deactivation_that_is_repeated_ends_what_the_first_one_left() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let boss = company.user("Boss", Role::Manager).await;
+    let ana = company.agent("Ana", &[]).await;
+    let mut own = app.topic(&ana.token, &ana.topic()).await;
+    company.deactivate(ana.id).await;
+    boss.client.put(&path(&ana.id), json!({"active": false})).await.expect(200);
+    own.until_closed().await;
+    ana.client.get("/api/v1/notifications").await.expect_error(401, "Unauthorized");
+}
