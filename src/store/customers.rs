@@ -11,8 +11,8 @@ use serde::Serialize;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{contains_pattern, push_page};
-use super::{Page, Paged, Result, Sort, Store, Work};
+use super::page::{SortKey, contains_pattern, push_page};
+use super::{Page, Paged, Result, Sort, Store, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CustomerId, TenantId};
 use crate::domain::words::words;
@@ -122,24 +122,24 @@ pub async fn list(
     page: Page,
 ) -> Result<Paged<Customer>> {
     let order = match sort.field {
-        CustomerSort::Name => "lower(k.name)",
-        CustomerSort::Email => "lower(k.email)",
-        CustomerSort::InsertedAt => "k.inserted_at",
+        CustomerSort::Name => SortKey::Filled("lower(k.name)"),
+        CustomerSort::Email => SortKey::Nullable("lower(k.email)"),
+        CustomerSort::InsertedAt => SortKey::Filled("k.inserted_at"),
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*)");
     narrow(&mut count, tenant, filter);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
     let mut query =
         QueryBuilder::new("SELECT k.id, k.name, k.email, k.phone, k.document, k.notes, k.inserted_at, k.updated_at");
     narrow(&mut query, tenant, filter);
     push_page(&mut query, order, sort.order, "k.id", page);
-    let rows: Vec<CustomerRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let rows = lists::read::<CustomerRow>(store, tenant, page, count, query).await?;
+    let ids: Vec<Uuid> = rows.items.iter().map(|row| row.id).collect();
+    let mut tx = store.tenant_tx(tenant).await?;
     let figures = figures(&mut tx, tenant, &ids).await?;
-    let of = |row: &CustomerRow| figures.get(&row.id).copied().unwrap_or_default();
-    let items = rows.into_iter().map(|row| (of(&row), row)).map(|(figures, row)| row.with(figures)).collect();
-    Ok(Paged { items, page, total_count })
+    Ok(rows.map(|row| {
+        let own = figures.get(&row.id).copied().unwrap_or_default();
+        row.with(own)
+    }))
 }
 
 fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &CustomerFilter) {

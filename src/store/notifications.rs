@@ -6,8 +6,8 @@ use sqlx::{Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::page::push_page;
-use super::{Page, Paged, Result, SortOrder, Store, Work};
+use super::page::{SortKey, push_page};
+use super::{Page, Paged, Result, SortOrder, Store, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{NotificationId, TenantId, UserId};
 
@@ -72,15 +72,12 @@ pub async fn list(
             None => {}
         }
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*)");
     narrow(&mut count);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
     let mut query = QueryBuilder::new("SELECT n.id, n.kind, n.title, n.body, n.inserted_at, n.read_at");
     narrow(&mut query);
-    push_page(&mut query, "n.inserted_at", SortOrder::Desc, "n.id", page);
-    let rows: Vec<NotificationRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    Ok(Paged { items: rows.into_iter().map(Notification::from).collect(), page, total_count })
+    push_page(&mut query, SortKey::Filled("n.inserted_at"), SortOrder::Desc, "n.id", page);
+    Ok(lists::read::<NotificationRow>(store, tenant, page, count, query).await?.map(Notification::from))
 }
 
 /// The newest unread notices of a user, newest first.

@@ -7,9 +7,9 @@ use serde::Serialize;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{contains_pattern, push_page};
+use super::page::{SortKey, contains_pattern, push_order, push_page};
 use super::turns::take_turn;
-use super::{Page, Paged, Result, Sort, Store, StoreError, Work};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TagId, TenantId};
 use crate::domain::words::words;
@@ -125,26 +125,21 @@ pub async fn list(
         }
     };
     let order = match sort.field {
-        TagSort::Name => "lower(t.name)",
-        TagSort::InsertedAt => "t.inserted_at",
+        TagSort::Name => SortKey::Filled("lower(t.name)"),
+        TagSort::InsertedAt => SortKey::Filled("t.inserted_at"),
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*)");
     narrow(&mut count);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
     // Counted for the rows of the page alone.
     let mut query = QueryBuilder::new(
-        "SELECT page.*, (SELECT count(*) FROM call_tags u WHERE u.tenant_id = page.tenant_id AND u.tag_id = page.id) \
-         AS usage_count FROM (SELECT t.tenant_id, t.id, t.name, t.color, t.parent_id, t.inserted_at, row_number() OVER \
-         (ORDER BY ",
+        "SELECT t.id, t.name, t.color, t.parent_id, t.inserted_at, (SELECT count(*) \
+         FROM call_tags u WHERE u.tenant_id = t.tenant_id AND u.tag_id = t.id) AS usage_count FROM (SELECT t.*",
     );
-    let direction = sort.order.as_str();
-    query.push(order).push(" ").push(direction).push(", t.id ").push(direction).push(") AS place");
     narrow(&mut query);
     push_page(&mut query, order, sort.order, "t.id", page);
-    query.push(") AS page ORDER BY page.place");
-    let rows: Vec<TagRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    Ok(Paged { items: rows.into_iter().map(Tag::from).collect(), page, total_count })
+    query.push(") AS t");
+    push_order(&mut query, order, sort.order, "t.id");
+    Ok(lists::read::<TagRow>(store, tenant, page, count, query).await?.map(Tag::from))
 }
 
 /// The whole tree, by name.

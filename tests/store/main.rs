@@ -5,6 +5,7 @@ mod calls;
 mod cut;
 mod feed;
 mod generated;
+mod lists;
 mod owner;
 mod record;
 mod scratch;
