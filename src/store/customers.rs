@@ -20,6 +20,9 @@ use crate::domain::words::words;
 /// Fewest digits of a search that are looked for in telephones however those are written; fewer would find almost all.
 const SEARCH_DIGITS_MIN: usize = 4;
 
+/// What two customers who may be one person share: columns with an index each.
+const DUPLICATE_KEYS: [&str; 3] = ["lookup_email", "lookup_phone", "lookup_document"];
+
 /// A customer: serialises as Voki's object.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Customer {
@@ -155,14 +158,19 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &Custome
         query.push(")");
     }
     if let Some(customer) = filter.duplicates_of {
+        // His own keys first, then each on its own index.
         query.push(" AND k.id <> ").push_bind(customer.0);
         query.push(
-            " AND EXISTS (SELECT FROM customers o WHERE o.tenant_id = k.tenant_id \
-             AND (o.lookup_email = k.lookup_email OR o.lookup_phone = k.lookup_phone \
-                  OR o.lookup_document = k.lookup_document) \
-             AND (o.id = ",
+            " AND k.id IN (WITH own AS MATERIALIZED (SELECT lookup_email, lookup_phone, lookup_document FROM customers \
+             WHERE tenant_id = ",
         );
-        query.push_bind(customer.0).push(" OR o.merged_into = ").push_bind(customer.0).push("))");
+        query.push_bind(tenant.0).push(" AND (id = ").push_bind(customer.0);
+        query.push(" OR merged_into = ").push_bind(customer.0).push("))");
+        for (union, key) in ["", " UNION", " UNION"].into_iter().zip(DUPLICATE_KEYS) {
+            query.push(union).push(" SELECT same.id FROM own JOIN customers same ON same.").push(key);
+            query.push(" = own.").push(key).push(" AND same.tenant_id = ").push_bind(tenant.0);
+        }
+        query.push(")");
     }
 }
 

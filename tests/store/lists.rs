@@ -190,3 +190,28 @@ async fn slow_lists_of_one_company_leave_connections_to_joins_and_end_with_who_a
     let list = customers::list(&store, world.tenant, &CustomerFilter::default(), sort, Page::default()).await.unwrap();
     assert_eq!(list.total_count, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn duplicates_are_found_by_keys_and_not_by_going_through_everybody() {
+    let (store, options) = scratch::store().await;
+    let world = World::new(&store, "a").await;
+    let mut owner = PgConnection::connect_with(&options).await.unwrap();
+    let fill = format!(
+        "INSERT INTO customers (tenant_id, id, name, email, phone, document, inserted_at, updated_at)
+         SELECT '{}', ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, 'C' || n, 'c' || n || '@example.com',
+                CASE WHEN n % 1000 = 7 THEN '+55 11 7' ELSE n::text END, n::text, now(), now()
+         FROM generate_series(1, {ROWS}) AS n",
+        world.tenant
+    );
+    sqlx::raw_sql(AssertSqlSafe(fill)).execute(&mut owner).await.unwrap();
+    sqlx::raw_sql("VACUUM ANALYZE").execute(&mut owner).await.unwrap();
+    let before = rows_read(&mut owner, "customers").await;
+    let seventh = vez::domain::ids::CustomerId("00000000-0000-0000-0000-000000000007".parse().unwrap());
+    let filter = CustomerFilter { duplicates_of: Some(seventh), ..CustomerFilter::default() };
+    let sort = Sort::by(CustomerSort::Name, SortOrder::Asc);
+    let found = customers::list(&store, world.tenant, &filter, sort, Page::default()).await.unwrap();
+    assert_eq!(found.items.iter().map(|customer| &*customer.name).collect::<Vec<_>>(), ["C1007", "C2007"]);
+    store.close().await;
+    let read = rows_read(&mut owner, "customers").await - before;
+    assert!(read < 100, "{read} rows");
+}
