@@ -42,3 +42,7 @@ BEGIN ATOMIC
     END ORDER BY field.place), '{}'::json)
     FROM json_each(data) WITH ORDINALITY AS field (key, value, place);
 END;
+
+-- Notices and the trail are thrown away when their time is over.
+CREATE INDEX notifications_inserted_at ON notifications (inserted_at);
+CREATE INDEX audit_at ON audit (at);

@@ -1,4 +1,5 @@
-//! Owns the reading of the audit trail. Its rows are written by triggers of the audited tables (see `vez_audit`), never here.
+//! Owns the reading of the audit trail, and its end. Its rows are written by triggers of the audited tables (see `vez_audit`),
+//! never here.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -24,6 +25,9 @@ words! {
         AgentStatusChanged = "agent_status_changed",
     }
 }
+
+/// Entries that one sweep throws away at most.
+const SLICE: i64 = 1_000;
 
 /// Who did what to which object.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
@@ -121,6 +125,18 @@ pub async fn list(store: &Store, tenant: TenantId, filter: &AuditFilter, page: P
         object: row.object,
         object_id: row.object_id,
         changes: row.changes,
-    });
-    Ok(Paged { items: items.collect(), page, total_count })
+    }))
+}
+
+/// Throws away a slice of the entries from before `before`; how many went.
+pub async fn sweep(store: &Store, before: Timestamp) -> Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM audit USING (SELECT tenant_id, id FROM audit WHERE at < $1 ORDER BY at LIMIT $2) AS old
+         WHERE audit.tenant_id = old.tenant_id AND audit.id = old.id",
+        before.to_utc(),
+        SLICE
+    )
+    .execute(store.system())
+    .await?;
+    Ok(done.rows_affected())
 }
