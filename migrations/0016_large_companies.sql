@@ -46,3 +46,49 @@ END;
 -- Notices and the trail are thrown away when their time is over.
 CREATE INDEX notifications_inserted_at ON notifications (inserted_at);
 CREATE INDEX audit_at ON audit (at);
+
+-- How many calls carry a tag: what was added and taken, which is summed up now and then. A row that each tagging changed would
+-- have the record wait for staff who tag, and both wait in a circle; rows that are only added keep nobody.
+CREATE TABLE tag_uses (
+    tenant_id uuid NOT NULL,
+    tag_id uuid NOT NULL,
+    uses bigint NOT NULL,
+    is_sum boolean NOT NULL DEFAULT false
+);
+CREATE INDEX tag_uses_tag ON tag_uses (tenant_id, tag_id) INCLUDE (uses);
+CREATE UNIQUE INDEX tag_uses_sum_key ON tag_uses (tenant_id, tag_id) WHERE is_sum;
+CREATE INDEX tag_uses_added ON tag_uses (tenant_id, tag_id) WHERE NOT is_sum;
+SELECT vez_protect('tag_uses');
+
+CREATE FUNCTION vez_count_tags() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO public.tag_uses (tenant_id, tag_id, uses)
+    SELECT tenant_id, tag_id, CASE TG_OP WHEN 'INSERT' THEN count(*) ELSE -count(*) END
+    FROM changed_rows GROUP BY tenant_id, tag_id;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION vez_count_tags() FROM PUBLIC;
+CREATE TRIGGER counted_new AFTER INSERT ON call_tags REFERENCING NEW TABLE AS changed_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION vez_count_tags();
+CREATE TRIGGER counted_old AFTER DELETE ON call_tags REFERENCING OLD TABLE AS changed_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION vez_count_tags();
+SET LOCAL ROLE vez_system;
+INSERT INTO tag_uses (tenant_id, tag_id, uses, is_sum)
+SELECT tenant_id, tag_id, count(*), true FROM call_tags GROUP BY tenant_id, tag_id;
+RESET ROLE;
+
+-- Tags that are gone while calls and links still name them, which nobody sees. A row goes when nothing does any more.
+CREATE TABLE removed_tags (
+    tenant_id uuid NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+    tag_id uuid NOT NULL,
+    PRIMARY KEY (tenant_id, tag_id)
+);
+SELECT vez_protect('removed_tags');
+
+-- Links that a deleted department leaves behind.
+CREATE INDEX departments_deleted ON departments (tenant_id, id) WHERE deleted_at IS NOT NULL;
+CREATE INDEX access_links_department ON access_links (tenant_id, department_id) WHERE cancelled_at IS NULL;

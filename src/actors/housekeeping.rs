@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use crate::domain::clock::{Clock, Timestamp};
-use crate::store::{Result, Store, audit, feed, idempotency, mails, notifications, password_resets, sessions, webhooks};
+use crate::store::{
+    Result, Store, audit, departments, feed, idempotency, mails, notifications, password_resets, sessions, tags,
+    webhooks,
+};
 
 /// Between two rounds: what is kept for days may stay some minutes longer.
 const EVERY: Duration = Duration::from_secs(10 * 60);
@@ -66,9 +69,15 @@ enum Kind {
     Facts,
     Notices,
     Trail,
+    /// What still names tags that are gone.
+    TagsLeft,
+    /// What was noted of the uses of tags since it was summed up last.
+    TagUses,
+    /// Links to departments that are gone.
+    LinksLeft,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 11] = [
     Kind::Answers,
     Kind::RefreshTokens,
     Kind::PasswordResets,
@@ -77,6 +86,9 @@ const KINDS: [Kind; 8] = [
     Kind::Facts,
     Kind::Notices,
     Kind::Trail,
+    Kind::TagsLeft,
+    Kind::TagUses,
+    Kind::LinksLeft,
 ];
 
 /// When what is kept for so many days was written at the earliest; none when it is kept for ever.
@@ -108,6 +120,9 @@ impl Kind {
                 Some(since) => audit::sweep(store, since).await,
                 None => Ok(0),
             },
+            Kind::TagsLeft => tags::sweep(store).await,
+            Kind::TagUses => tags::sum_uses(store).await,
+            Kind::LinksLeft => departments::sweep_links(store).await,
         }
     }
 }

@@ -209,6 +209,8 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &CallFil
     }
     if let Some(tag) = filter.tag_id {
         query.push(" AND EXISTS (SELECT FROM call_tags t WHERE t.tenant_id = c.tenant_id AND t.call_id = c.id");
+        // A tag that is gone is still named by rows for a while.
+        query.push(" AND EXISTS (SELECT FROM tags WHERE tags.tenant_id = t.tenant_id AND tags.id = t.tag_id)");
         query.push(" AND t.tag_id = ").push_bind(tag.0).push(")");
     }
     if let Some(from) = filter.date_from {

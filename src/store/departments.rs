@@ -7,7 +7,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use super::department_removal::{Removal, remove};
+pub use super::department_removal::{Removal, remove, sweep_links};
 use super::identifiers::free_identifier;
 pub use super::members::{add as add_user, list as users, remove as remove_user, serves};
 use super::numbers::{self, Counter};

@@ -235,8 +235,11 @@ pub async fn list(
     let mut query = QueryBuilder::new(
         "SELECT l.id, l.name, l.token, l.department_id, d.name AS department_name, k.id AS customer_id, \
          COALESCE(l.customer_name, k.name) AS customer_name, COALESCE(l.customer_email, k.email) AS customer_email, \
-         COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at, l.cancelled_at, l.max_uses, \
-         l.use_count, l.priority, l.required_skills, l.tag_ids, l.custom_fields, l.call_id, l.inserted_at FROM (SELECT l.*",
+         COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at, \
+         COALESCE(l.cancelled_at, d.deleted_at) AS cancelled_at, l.max_uses, \
+         l.use_count, l.priority, l.required_skills, ARRAY(SELECT given.id FROM unnest(l.tag_ids) WITH ORDINALITY \
+         AS given (id, place) JOIN tags t ON t.tenant_id = l.tenant_id AND t.id = given.id ORDER BY given.place) AS tag_ids, \
+         l.custom_fields, l.call_id, l.inserted_at FROM (SELECT l.*",
     );
     // The page first, the names of its rows after.
     narrow(&mut query, tenant, filter, by_customer, now);
@@ -270,11 +273,17 @@ fn narrow(
         query.push(" AND (COALESCE(l.customer_name, k.name) ILIKE ").push_bind(pattern.clone());
         query.push(" OR COALESCE(l.customer_email, k.email) ILIKE ").push_bind(pattern).push(")");
     }
+    // Links of a department that is gone are cancelled, whether they are marked yet or not.
+    const LED_NOWHERE: &str = "EXISTS (SELECT FROM departments gone WHERE gone.tenant_id = l.tenant_id \
+        AND gone.id = l.department_id AND gone.deleted_at IS NOT NULL)";
+    if filter.status.is_some_and(|status| status != LinkStatus::Cancelled) {
+        query.push(" AND NOT ").push(LED_NOWHERE);
+    }
     // The same order of precedence as `LinkRow::at`.
     match filter.status {
         None => {}
         Some(LinkStatus::Cancelled) => {
-            query.push(" AND l.cancelled_at IS NOT NULL");
+            query.push(" AND (l.cancelled_at IS NOT NULL OR ").push(LED_NOWHERE).push(")");
         }
         Some(LinkStatus::Used) => {
             query.push(" AND l.cancelled_at IS NULL AND l.used_at IS NOT NULL");
@@ -317,8 +326,12 @@ async fn read(
         LinkRow,
         r#"SELECT l.id, l.name, l.token, l.department_id, d.name AS department_name, k.id AS "customer_id?",
                   COALESCE(l.customer_name, k.name) AS customer_name, COALESCE(l.customer_email, k.email) AS customer_email,
-                  COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at, l.cancelled_at, l.max_uses,
-                  l.use_count, l.priority, l.required_skills, l.tag_ids,
+                  COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at,
+                  COALESCE(l.cancelled_at, d.deleted_at) AS cancelled_at, l.max_uses,
+                  l.use_count, l.priority, l.required_skills,
+                  -- A department and tags that are gone are still named by links for a while.
+                  ARRAY(SELECT given.id FROM unnest(l.tag_ids) WITH ORDINALITY AS given (id, place)
+                        JOIN tags t ON t.tenant_id = l.tenant_id AND t.id = given.id ORDER BY given.place) AS "tag_ids!",
                   l.custom_fields AS "custom_fields: Json<CustomFields>", l.call_id, l.inserted_at
            FROM access_links l JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id
            LEFT JOIN customers k ON k.tenant_id = l.tenant_id AND k.id = l.customer_id

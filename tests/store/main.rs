@@ -10,6 +10,7 @@ mod owner;
 mod record;
 mod scratch;
 mod staff;
+mod sweeps;
 mod tenancy;
 mod webhooks;
 mod world;
