@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use crate::domain::clock::{Clock, Timestamp};
-use crate::store::{Result, Store, feed, idempotency, password_resets, sessions, webhooks};
+use crate::store::{
+    Result, Store, audit, departments, feed, idempotency, mails, notifications, password_resets, sessions, tags,
+    webhooks,
+};
 
 /// Between two rounds: what is kept for days may stay some minutes longer.
 const EVERY: Duration = Duration::from_secs(10 * 60);
@@ -21,6 +24,10 @@ pub struct Kept {
     pub webhook_days: u32,
     /// Facts of the feed; 0 is for ever.
     pub event_days: u32,
+    /// Notices to staff; 0 is for ever.
+    pub notification_days: u32,
+    /// The trail of what staff did; 0 is for ever.
+    pub audit_days: u32,
 }
 
 /// Throws away what is over, for ever. Spawned once by whoever starts the server.
@@ -34,15 +41,21 @@ pub async fn run(store: Store, clock: Clock, kept: Kept) {
 }
 
 async fn round(store: &Store, clock: &Clock, kept: Kept) -> Result<()> {
+    let mut outcome = Ok(());
     for kind in KINDS {
         for _ in 0..SLICES_MAX {
-            if kind.sweep(store, clock.now(), kept).await? == 0 {
-                break;
+            match kind.sweep(store, clock.now(), kept).await {
+                Ok(0) => break,
+                Ok(_) => tokio::time::sleep(BETWEEN_SLICES).await,
+                Err(error) => {
+                    // One kind that fails does not keep the others.
+                    outcome = Err(error);
+                    break;
+                }
             }
-            tokio::time::sleep(BETWEEN_SLICES).await;
         }
     }
-    Ok(())
+    outcome
 }
 
 /// What is thrown away.
@@ -51,12 +64,37 @@ enum Kind {
     Answers,
     RefreshTokens,
     PasswordResets,
+    Mails,
     WebhookDeliveries,
     Facts,
+    Notices,
+    Trail,
+    /// What still names tags that are gone.
+    TagsLeft,
+    /// What was noted of the uses of tags since it was summed up last.
+    TagUses,
+    /// Links to departments that are gone.
+    LinksLeft,
 }
 
-const KINDS: [Kind; 5] =
-    [Kind::Answers, Kind::RefreshTokens, Kind::PasswordResets, Kind::WebhookDeliveries, Kind::Facts];
+const KINDS: [Kind; 11] = [
+    Kind::Answers,
+    Kind::RefreshTokens,
+    Kind::PasswordResets,
+    Kind::Mails,
+    Kind::WebhookDeliveries,
+    Kind::Facts,
+    Kind::Notices,
+    Kind::Trail,
+    Kind::TagsLeft,
+    Kind::TagUses,
+    Kind::LinksLeft,
+];
+
+/// When what is kept for so many days was written at the earliest; none when it is kept for ever.
+fn kept_since(now: Timestamp, days: u32) -> Option<Timestamp> {
+    (days > 0).then(|| now - Duration::from_secs(u64::from(days) * SECONDS_PER_DAY))
+}
 
 impl Kind {
     /// Throws away a slice; how many rows it had.
@@ -65,14 +103,26 @@ impl Kind {
             Kind::Answers => idempotency::sweep(store, now).await,
             Kind::RefreshTokens => sessions::sweep(store, now).await,
             Kind::PasswordResets => password_resets::sweep(store, now).await,
-            Kind::WebhookDeliveries => {
-                let days = Duration::from_secs(u64::from(kept.webhook_days.max(1)) * SECONDS_PER_DAY);
-                webhooks::sweep(store, now - days).await
-            }
-            Kind::Facts if kept.event_days == 0 => Ok(0),
-            Kind::Facts => {
-                feed::sweep(store, now - Duration::from_secs(u64::from(kept.event_days) * SECONDS_PER_DAY)).await
-            }
+            Kind::Mails => mails::sweep(store, now).await,
+            Kind::WebhookDeliveries => match kept_since(now, kept.webhook_days.max(1)) {
+                Some(since) => webhooks::sweep(store, since).await,
+                None => Ok(0),
+            },
+            Kind::Facts => match kept_since(now, kept.event_days) {
+                Some(since) => feed::sweep(store, since).await,
+                None => Ok(0),
+            },
+            Kind::Notices => match kept_since(now, kept.notification_days) {
+                Some(since) => notifications::sweep(store, since).await,
+                None => Ok(0),
+            },
+            Kind::Trail => match kept_since(now, kept.audit_days) {
+                Some(since) => audit::sweep(store, since).await,
+                None => Ok(0),
+            },
+            Kind::TagsLeft => tags::sweep(store).await,
+            Kind::TagUses => tags::sum_uses(store).await,
+            Kind::LinksLeft => departments::sweep_links(store).await,
         }
     }
 }

@@ -28,11 +28,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 const SETTLED_IN: usize = 5;
 /// The pause while the outbox cannot be read, or written.
 const UNREADABLE_PAUSE: Duration = Duration::from_secs(1);
-/// Rows of mails that left are kept for so long, to answer "was it sent"; and how many are deleted at a time.
-const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-const PRUNED_AT_ONCE: u32 = 1_000;
-/// How often old rows are deleted.
-const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// The deliverer's parts.
 #[derive(Clone)]
@@ -50,7 +45,6 @@ impl Deliverer {
     /// Delivers until it is aborted; what is under way then is sent again after a start.
     pub async fn run(self) {
         let mut running = JoinSet::new();
-        let mut prune_at = self.clock.now();
         loop {
             let next = match self.fill(&mut running).await {
                 Ok(next) => next,
@@ -61,12 +55,6 @@ impl Deliverer {
                 }
             };
             let now = self.clock.now();
-            if now >= prune_at {
-                prune_at = now + PRUNE_EVERY;
-                if let Err(error) = mails::prune(&self.store, now - KEPT_FOR, PRUNED_AT_ONCE).await {
-                    tracing::debug!(%error, "old mails could not be deleted");
-                }
-            }
             let next = next.unwrap_or(now + LOOK_EVERY).min(now + LOOK_EVERY);
             tokio::select! {
                 () = self.store.bells().mails.rung() => {}

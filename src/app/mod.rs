@@ -235,6 +235,8 @@ impl App {
         let kept = housekeeping::Kept {
             webhook_days: config.webhooks.retention_days,
             event_days: config.feed.event_retention_days,
+            notification_days: config.retention.notification_retention_days,
+            audit_days: config.retention.audit_retention_days,
         };
         let background = vec![
             tokio::spawn(deliverer.run()),

@@ -13,6 +13,7 @@ mod files;
 mod limits;
 mod mail;
 mod queue;
+mod retention;
 mod secret;
 mod server;
 mod turn;
@@ -25,6 +26,7 @@ pub use files::Files;
 pub use limits::Limits;
 pub use mail::Mail;
 pub use queue::QueueDefaults;
+pub use retention::Retention;
 pub use secret::Secret;
 pub use server::Server;
 pub use turn::Turn;
@@ -60,6 +62,9 @@ pub struct Config {
     /// How long what happened is remembered.
     #[command(flatten)]
     pub feed: Feed,
+    /// How long what staff were told and did is kept.
+    #[command(flatten)]
+    pub retention: Retention,
     /// Servers for the media of calls.
     #[command(flatten)]
     pub turn: Turn,

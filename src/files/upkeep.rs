@@ -1,12 +1,15 @@
 //! Owns the slow work on files: what an upload left that never became anybody's, and recordings whose time is over. It
 //! deletes the object first and the row after, so that whatever comes between, the next round finds it again.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use uuid::Uuid;
 
 use super::Files;
 use super::incoming::Refused;
 use super::place::{FileKind, Key};
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, Timestamp};
 use crate::store::{Store, recordings, unfinished_files};
 
 /// Between two rounds: what is due is due for days, so an hour more is nothing.
@@ -15,8 +18,19 @@ const ROUND: Duration = Duration::from_secs(60 * 60);
 const UNFINISHED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// Files of one look; a round looks again until nothing is left, or [`LOOKS_MAX`] times.
 const AT_ONCE: u32 = 100;
-/// Looks of one round, so that a round ends even when nothing can be deleted.
+/// Looks of one round, so that a round ends even when there is no end of files.
 const LOOKS_MAX: usize = 100;
+
+/// The last file that was looked at: its time and id.
+type Seen = Mutex<(Timestamp, Uuid)>;
+
+/// How far each kind was looked at. What cannot be deleted stays where it is, and whatever is behind it has its turn all the same;
+/// a round goes on where the one before ended, and begins anew after the end.
+#[derive(Default)]
+struct Places {
+    unfinished: Seen,
+    outlived: Seen,
+}
 
 /// Deletes what nobody has any more.
 #[derive(Clone)]
@@ -24,12 +38,13 @@ pub struct Upkeep {
     files: Files,
     store: Store,
     clock: Clock,
+    seen: Arc<Places>,
 }
 
 impl Upkeep {
     /// The upkeep of these files.
     pub fn new(files: Files, store: Store, clock: Clock) -> Self {
-        Self { files, store, clock }
+        Self { files, store, clock, seen: Arc::default() }
     }
 
     /// A round at the start, then one an hour, until the task is dropped.
@@ -46,30 +61,38 @@ impl Upkeep {
 
     /// One round; how many files it deleted.
     pub async fn round(&self) -> Result<u64, Refused> {
-        let mut deleted = 0;
+        Ok(self.discard_unfinished().await? + self.forget_outlived().await?)
+    }
+
+    async fn discard_unfinished(&self) -> Result<u64, Refused> {
+        let (mut deleted, before) = (0, self.clock.now() - UNFINISHED_AFTER);
         for _ in 0..LOOKS_MAX {
-            let found =
-                unfinished_files::begun_before(&self.store, self.clock.now() - UNFINISHED_AFTER, AT_ONCE).await?;
-            let mut gone = 0;
+            let behind = *lock(&self.seen.unfinished);
+            let found = unfinished_files::begun_before(&self.store, before, behind, AT_ONCE).await?;
             for file in &found {
                 let Some(kind) = FileKind::parse(&file.kind) else { continue };
                 let key = Key { tenant: file.tenant, kind, id: file.id };
-                gone += u64::from(worked(key, self.files.intake.discard(key).await));
+                deleted += u64::from(worked(key, self.files.intake.discard(key).await));
             }
-            deleted += gone;
-            if found.len() < AT_ONCE as usize || gone == 0 {
+            let last = found.last().map(|file| (file.begun_at, file.id));
+            if ended(&self.seen.unfinished, found.len(), last) {
                 break;
             }
         }
+        Ok(deleted)
+    }
+
+    async fn forget_outlived(&self) -> Result<u64, Refused> {
+        let mut deleted = 0;
         for _ in 0..LOOKS_MAX {
-            let found = recordings::outlived(&self.store, self.clock.now(), AT_ONCE).await?;
-            let mut gone = 0;
-            for (tenant, recording) in &found {
-                let key = Key { tenant: *tenant, kind: FileKind::Recording, id: *recording };
-                gone += u64::from(worked(key, self.forget(key).await));
+            let behind = *lock(&self.seen.outlived);
+            let found = recordings::outlived(&self.store, self.clock.now(), behind, AT_ONCE).await?;
+            for recording in &found {
+                let key = Key { tenant: recording.tenant, kind: FileKind::Recording, id: recording.id };
+                deleted += u64::from(worked(key, self.forget(key).await));
             }
-            deleted += gone;
-            if found.len() < AT_ONCE as usize || gone == 0 {
+            let last = found.last().map(|recording| (recording.made_at, recording.id));
+            if ended(&self.seen.outlived, found.len(), last) {
                 break;
             }
         }
@@ -82,6 +105,17 @@ impl Upkeep {
         recordings::forget(&mut work, key.id).await?;
         Ok(work.commit().await?)
     }
+}
+
+fn lock(seen: &Seen) -> MutexGuard<'_, (Timestamp, Uuid)> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Notes how far was looked; whether that was the end.
+fn ended(seen: &Seen, found: usize, last: Option<(Timestamp, Uuid)>) -> bool {
+    let is_end = found < AT_ONCE as usize;
+    *lock(seen) = if is_end { <(Timestamp, Uuid)>::default() } else { last.unwrap_or_default() };
+    is_end
 }
 
 /// One file that cannot be deleted does not keep the others.

@@ -169,6 +169,7 @@ impl From<StoreError> for ApiError {
             StoreError::Unavailable(_) | StoreError::Fenced | StoreError::OwnedElsewhere { .. } => {
                 ApiError::unavailable(error)
             }
+            StoreError::CompanyBusy => ApiError::TooManyRequests { retry_after_seconds: RETRY_AFTER_SECONDS },
             // Class 22 is data that cannot be stored, whatever it is; the edge should have refused it, yet the client
             // is the one who can change it.
             StoreError::Refused { ref code, .. } if code.starts_with("22") => {

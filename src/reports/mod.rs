@@ -11,6 +11,7 @@
 //! | `cursor` | a question read in turns, on the server's side of it |
 //! | `row` | the values of a row as Postgres sends them |
 //! | `columns`, `csv`, `ndjson` | the cells of a table, and rows as bytes |
+//! | `turns` | whose turn it is to fetch rows |
 //! | `stream` | a report's bytes on their way to one reader: bounds, cancelling, breaking off |
 //! | `analytics` | sums of whole days, from what is kept current |
 //! | `calls_csv`, `customers_csv`, `links_csv` | Voki's exports |
@@ -31,11 +32,11 @@ mod places;
 mod pool;
 pub mod row;
 pub mod stream;
+mod turns;
 
 use std::sync::Arc;
 
 use sqlx::{PgPool, Postgres, QueryBuilder};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::TenantId;
@@ -46,6 +47,7 @@ use cursor::Cursor;
 use places::{Place, Places};
 use row::Row;
 use stream::ReportStream;
+use turns::Turns;
 
 /// Streams open at once in the whole server. Each holds a connection and, waiting, at most some 500 KiB.
 pub const STREAMS_MAX: usize = 20;
@@ -141,8 +143,9 @@ pub struct Reports(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     pool: PgPool,
-    /// Whoever fetches rows for a stream holds it: so all streams together use one core of the database, in fair turns.
-    turn: Arc<Semaphore>,
+    /// Whoever fetches rows for a stream has a turn: so all streams together use one core of the database, and one more while
+    /// something rare is looked for.
+    turns: Turns,
     places: Places,
     stopping: CancellationToken,
 }
@@ -152,7 +155,7 @@ impl Reports {
     pub fn connect(options: ConnectOptions) -> Self {
         Self(Arc::new(Shared {
             pool: pool::open(options, SHORT_MAX + STREAMS_MAX as u32),
-            turn: Arc::new(Semaphore::new(1)),
+            turns: Turns::default(),
             places: Places::default(),
             stopping: CancellationToken::new(),
         }))

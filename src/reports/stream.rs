@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::cursor::{BATCH_ROWS, Cursor};
 use super::places::Place;
+use super::turns::Pace;
 use super::{Encoder, ReportError, Shared};
 use crate::domain::clock::Clock;
 
@@ -124,11 +125,15 @@ async fn pump(
 ) -> Result<(), ReportError> {
     encoder.open();
     hand_on(encoder.take(), 0, sender, TAKEN_WITHIN).await?;
+    let mut pace = Pace::default();
     loop {
-        let turn = shared.turn.clone().acquire_owned().await.map_err(|_| ReportError::Stopping)?;
-        let began = Clock::patience(Duration::ZERO);
-        let count = cursor.fetch(|row| encoder.row(row)).await?;
-        let rest = Clock::patience(Duration::ZERO).duration_since(began).min(REST_MAX);
+        let fetch = async {
+            let began = Clock::patience(Duration::ZERO);
+            let count = cursor.fetch(|row| encoder.row(row)).await?;
+            Ok::<_, ReportError>((count, Clock::patience(Duration::ZERO).duration_since(began).min(REST_MAX)))
+        };
+        let (fetched, turn) = shared.turns.take(&mut pace, fetch).await?;
+        let (count, rest) = fetched?;
         if shared.places.open() > 1 {
             tokio::spawn(async move {
                 tokio::time::sleep(rest).await;

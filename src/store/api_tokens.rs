@@ -6,8 +6,8 @@ use sqlx::{Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::page::push_page;
-use super::{Page, Paged, Result, Sort, Store, StoreError, Work};
+use super::page::{SortKey, push_page};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TenantId, UserId};
 use crate::domain::role::Role;
@@ -131,25 +131,20 @@ pub async fn create(work: &mut Work, new: NewApiToken) -> Result<ApiToken> {
 
 /// One page of the company's tokens.
 pub async fn list(store: &Store, tenant: TenantId, sort: Sort<ApiTokenSort>, page: Page) -> Result<Paged<ApiToken>> {
-    let mut tx = store.tenant_tx(tenant).await?;
-    let total_count =
-        sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_tokens WHERE tenant_id = $1"#, tenant.0)
-            .fetch_one(&mut *tx)
-            .await?;
+    let mut count = QueryBuilder::new("SELECT count(*) FROM api_tokens WHERE tenant_id = ");
+    count.push_bind(tenant.0);
     let mut query = QueryBuilder::<Postgres>::new(
         "SELECT t.id, t.name, t.role, t.hint, t.user_id, u.name AS user_name, t.expires_at, t.last_used_at, t.inserted_at
          FROM api_tokens t JOIN users u ON u.tenant_id = t.tenant_id AND u.id = t.user_id WHERE t.tenant_id = ",
     );
     query.push_bind(tenant.0);
     let field = match sort.field {
-        ApiTokenSort::Name => "lower(t.name)",
-        ApiTokenSort::LastUsedAt => "t.last_used_at",
-        ApiTokenSort::InsertedAt => "t.inserted_at",
+        ApiTokenSort::Name => SortKey::Filled("lower(t.name)"),
+        ApiTokenSort::LastUsedAt => SortKey::Nullable("t.last_used_at"),
+        ApiTokenSort::InsertedAt => SortKey::Filled("t.inserted_at"),
     };
     push_page(&mut query, field, sort.order, "t.id", page);
-    let rows: Vec<Row> = query.build_query_as().fetch_all(&mut *tx).await?;
-    let items = rows.into_iter().map(ApiToken::try_from).collect::<Result<_>>()?;
-    Ok(Paged { items, page, total_count })
+    lists::read::<Row>(store, tenant, page, count, query).await?.try_map(ApiToken::try_from)
 }
 
 /// One token of the company.

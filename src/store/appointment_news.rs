@@ -117,7 +117,7 @@ pub async fn tell(
             inserted_at: now,
             read_at: None,
         };
-        notifications::create(work, reader, &notification).await?;
+        notifications::create_naming(work, reader, &notification, appointment.customer_id).await?;
         told.push((reader, notification));
     }
     Ok(told)

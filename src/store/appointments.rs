@@ -7,8 +7,8 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::page::push_page;
-use super::{Page, Paged, Result, Sort, Store, StoreError, Work, customers};
+use super::page::{SortKey, push_page};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Work, customers, lists};
 use crate::domain::appointment::{AppointmentStatus, DURATION_MINUTES_MAX};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{AppointmentId, CustomerId, DepartmentId, LinkId, TenantId, UserId};
@@ -194,16 +194,14 @@ pub async fn list(
         }
     };
     let order = match sort.field {
-        AppointmentSort::ScheduledAt => "a.scheduled_at",
-        AppointmentSort::InsertedAt => "a.inserted_at",
-        AppointmentSort::Title => "lower(a.title)",
-        AppointmentSort::CustomerName => "lower(a.customer_name)",
-        AppointmentSort::Status => "a.status",
+        AppointmentSort::ScheduledAt => SortKey::Filled("a.scheduled_at"),
+        AppointmentSort::InsertedAt => SortKey::Filled("a.inserted_at"),
+        AppointmentSort::Title => SortKey::Filled("lower(a.title)"),
+        AppointmentSort::CustomerName => SortKey::Filled("lower(a.customer_name)"),
+        AppointmentSort::Status => SortKey::Filled("a.status"),
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*) FROM appointments a");
     narrow(&mut count);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
     let mut query = QueryBuilder::new(
         "SELECT a.id, a.title, a.description, a.status, a.scheduled_at, a.duration_minutes, a.department_id, \
          d.name AS department_name, a.user_id, u.name AS user_name, a.customer_id, a.customer_name, a.customer_email, \
@@ -215,9 +213,7 @@ pub async fn list(
     );
     narrow(&mut query);
     push_page(&mut query, order, sort.order, "a.id", page);
-    let rows: Vec<AppointmentRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    let items = rows.into_iter().map(Appointment::try_from).collect::<Result<_>>()?;
-    Ok(Paged { items, page, total_count })
+    lists::read::<AppointmentRow>(store, tenant, page, count, query).await?.try_map(Appointment::try_from)
 }
 
 /// The appointment with this id.

@@ -1,4 +1,5 @@
-//! Owns the reading of the audit trail. Its rows are written by triggers of the audited tables (see `vez_audit`), never here.
+//! Owns the reading of the audit trail, and its end. Its rows are written by triggers of the audited tables (see `vez_audit`),
+//! never here.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -6,7 +7,7 @@ use serde_json::Value;
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Page, Paged, Result, Store};
+use super::{Page, Paged, Result, Store, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TenantId, UserId};
 use crate::domain::words::words;
@@ -24,6 +25,9 @@ words! {
         AgentStatusChanged = "agent_status_changed",
     }
 }
+
+/// Entries that one sweep throws away at most.
+const SLICE: i64 = 1_000;
 
 /// Who did what to which object.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
@@ -79,10 +83,7 @@ struct Row {
 /// One page of the trail, the newest first.
 pub async fn list(store: &Store, tenant: TenantId, filter: &AuditFilter, page: Page) -> Result<Paged<AuditEntry>> {
     let narrow = |query: &mut QueryBuilder<Postgres>| {
-        query.push(
-            " FROM audit a LEFT JOIN users u ON u.tenant_id = a.tenant_id AND u.id = a.user_id WHERE a.tenant_id = ",
-        );
-        query.push_bind(tenant.0);
+        query.push(" FROM audit a WHERE a.tenant_id = ").push_bind(tenant.0);
         if let Some(user) = filter.user_id {
             query.push(" AND a.user_id = ").push_bind(user.0);
         }
@@ -102,18 +103,18 @@ pub async fn list(store: &Store, tenant: TenantId, filter: &AuditFilter, page: P
             query.push(" AND a.at < ").push_bind(to.to_utc());
         }
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*)");
     narrow(&mut count);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
+    // The page first, the names after.
     let mut query = QueryBuilder::new(
         "SELECT a.id, a.at, a.user_id, u.name AS user_name, a.token_id, a.request_id, a.action, a.object, a.object_id, \
-         a.changes",
+         a.changes FROM (SELECT a.*",
     );
     narrow(&mut query);
     query.push(" ORDER BY a.id DESC LIMIT ").push_bind(page.limit()).push(" OFFSET ").push_bind(page.offset());
-    let rows: Vec<Row> = query.build_query_as().fetch_all(&mut *tx).await?;
-    let items = rows.into_iter().map(|row| AuditEntry {
+    query.push(") AS a LEFT JOIN users u ON u.tenant_id = a.tenant_id AND u.id = a.user_id ORDER BY a.id DESC");
+    let entries = lists::read::<Row>(store, tenant, page, count, query).await?;
+    Ok(entries.map(|row| AuditEntry {
         id: row.id,
         at: row.at.into(),
         user_id: UserId(row.user_id),
@@ -124,6 +125,18 @@ pub async fn list(store: &Store, tenant: TenantId, filter: &AuditFilter, page: P
         object: row.object,
         object_id: row.object_id,
         changes: row.changes,
-    });
-    Ok(Paged { items: items.collect(), page, total_count })
+    }))
+}
+
+/// Throws away a slice of the entries from before `before`; how many went.
+pub async fn sweep(store: &Store, before: Timestamp) -> Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM audit USING (SELECT tenant_id, id FROM audit WHERE at < $1 ORDER BY at LIMIT $2) AS old
+         WHERE audit.tenant_id = old.tenant_id AND audit.id = old.id",
+        before.to_utc(),
+        SLICE
+    )
+    .execute(store.system())
+    .await?;
+    Ok(done.rows_affected())
 }

@@ -1,70 +1,27 @@
-//! Owns reading calls, and rating them (in `ratings`, which is a part of this). The core's columns are written by `record`
-//! alone, what staff note by `call_notes`, chat by `call_messages`.
+//! Owns reading calls, and rating them; lists are in `call_list` and rating is in `ratings`, which are parts of this. The core's
+//! columns are written by `record` alone, what staff note by `call_notes`, chat by `call_messages`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{contains_pattern, push_page};
+pub use super::call_list::{Attendant, CallFilter, CallSort, list};
 pub use super::ratings::{Rated, rate};
-use super::{Page, Paged, Result, Sort, Store, StoreError, customers};
+use super::{Result, Store, StoreError};
 use crate::domain::call::{CallView, EndReason, Phase, Status};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{CallId, CustomerId, DepartmentId, LinkId, ProviderId, TagId, TenantId, UserId};
+use crate::domain::ids::{CallId, CustomerId, DepartmentId, LinkId, TenantId, UserId};
 use crate::domain::transfer::{Transfer, TransferView};
-use crate::domain::words::words;
 
 /// How long after its end a call may be rated and joined again, in seconds (RULES.md: 24 h).
 pub const OPEN_AFTER_END_SECONDS: u64 = 24 * 60 * 60;
 
-/// Which calls a list shows; what is `None` does not narrow it.
-#[derive(Clone, Debug, Default)]
-pub struct CallFilter {
-    pub status: Option<Status>,
-    pub phase: Option<Phase>,
-    pub department_id: Option<DepartmentId>,
-    /// Only what an attendant may see.
-    pub visible_to: Option<Attendant>,
-    pub user_id: Option<UserId>,
-    pub customer_id: Option<CustomerId>,
-    /// Of an agent of this service provider.
-    pub provider_id: Option<ProviderId>,
-    pub tag_id: Option<TagId>,
-    /// Joined at or after.
-    pub date_from: Option<Timestamp>,
-    /// Joined before.
-    pub date_to: Option<Timestamp>,
-    /// Part of the customer's name or address.
-    pub search: Option<String>,
-}
-
-/// Whose eyes a list is for: the calls of his departments and those he took himself.
-#[derive(Clone, Debug)]
-pub struct Attendant {
-    pub user_id: UserId,
-    pub department_ids: Vec<DepartmentId>,
-}
-
-words! {
-    /// What calls may be sorted by.
-    #[derive(Default)]
-    CallSort {
-        #[default]
-        InsertedAt = "inserted_at",
-        StartedAt = "started_at",
-        CompletedAt = "completed_at",
-        CustomerName = "customer_name",
-        Status = "status",
-    }
-}
-
 /// A row of `calls` with its names, as it is read; [`CallView`] is what it says.
 #[derive(sqlx::FromRow)]
-struct CallRow {
+pub(super) struct CallRow {
     id: Uuid,
     status: String,
     department_id: Uuid,
@@ -164,84 +121,6 @@ pub async fn find(store: &Store, tenant: TenantId, call: CallId) -> Result<Optio
     .fetch_optional(&mut *tx)
     .await?;
     row.map(CallView::try_from).transpose()
-}
-
-/// One page of calls.
-pub async fn list(
-    store: &Store,
-    tenant: TenantId,
-    filter: &CallFilter,
-    sort: Sort<CallSort>,
-    page: Page,
-) -> Result<Paged<CallView>> {
-    let order = match sort.field {
-        CallSort::InsertedAt => "c.inserted_at",
-        CallSort::StartedAt => "c.started_at",
-        CallSort::CompletedAt => "c.completed_at",
-        CallSort::CustomerName => "lower(c.customer_name)",
-        CallSort::Status => "c.status",
-    };
-    let mut tx = store.tenant_tx(tenant).await?;
-    let mut count = QueryBuilder::new("SELECT count(*) FROM calls c");
-    narrow(&mut count, tenant, filter);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
-    let mut query = QueryBuilder::new(
-        "SELECT c.id, c.status, c.department_id, d.name AS department_name, c.user_id, u.name AS user_name, c.customer_id, \
-         c.customer_name, c.customer_email, c.customer_phone, c.rating, c.rating_comment, c.accepted_at, c.started_at, \
-         c.completed_at, c.inserted_at, c.updated_at, c.number, c.phase, c.end_reason, c.reason, c.priority, \
-         c.assigned_at, c.link_id, c.last_offer, c.transfer, c.cancel_reason FROM calls c \
-         LEFT JOIN departments d ON d.tenant_id = c.tenant_id AND d.id = c.department_id \
-         LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id",
-    );
-    narrow(&mut query, tenant, filter);
-    push_page(&mut query, order, sort.order, "c.number", page);
-    let rows: Vec<CallRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    let items = rows.into_iter().map(CallView::try_from).collect::<Result<_>>()?;
-    Ok(Paged { items, page, total_count })
-}
-
-fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &CallFilter) {
-    query.push(" WHERE c.tenant_id = ").push_bind(tenant.0);
-    if let Some(status) = filter.status {
-        query.push(" AND c.status = ").push_bind(status.as_str());
-    }
-    if let Some(phase) = filter.phase {
-        query.push(" AND c.phase = ").push_bind(phase.as_str());
-    }
-    if let Some(department) = filter.department_id {
-        query.push(" AND c.department_id = ").push_bind(department.0);
-    }
-    if let Some(attendant) = &filter.visible_to {
-        let ids: Vec<Uuid> = attendant.department_ids.iter().map(|id| id.0).collect();
-        query.push(" AND (c.department_id = ANY(").push_bind(ids);
-        query.push(") OR c.user_id = ").push_bind(attendant.user_id.0).push(")");
-    }
-    if let Some(user) = filter.user_id {
-        query.push(" AND c.user_id = ").push_bind(user.0);
-    }
-    if let Some(customer) = filter.customer_id {
-        query.push(" AND c.customer_id");
-        customers::push_is(query, tenant, customer);
-    }
-    if let Some(provider) = filter.provider_id {
-        query.push(" AND EXISTS (SELECT FROM service_provider_users p WHERE p.tenant_id = c.tenant_id");
-        query.push(" AND p.user_id = c.user_id AND p.service_provider_id = ").push_bind(provider.0).push(")");
-    }
-    if let Some(tag) = filter.tag_id {
-        query.push(" AND EXISTS (SELECT FROM call_tags t WHERE t.tenant_id = c.tenant_id AND t.call_id = c.id");
-        query.push(" AND t.tag_id = ").push_bind(tag.0).push(")");
-    }
-    if let Some(from) = filter.date_from {
-        query.push(" AND c.inserted_at >= ").push_bind(from.to_utc());
-    }
-    if let Some(to) = filter.date_to {
-        query.push(" AND c.inserted_at < ").push_bind(to.to_utc());
-    }
-    if let Some(search) = &filter.search {
-        let pattern = contains_pattern(search);
-        query.push(" AND (c.customer_name ILIKE ").push_bind(pattern.clone());
-        query.push(" OR c.customer_email ILIKE ").push_bind(pattern).push(")");
-    }
 }
 
 /// The call with this number.

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgPool};
 
 use super::Result;
 use super::bells::Bells;
+use super::lists::ListTurns;
 use crate::domain::ids::TenantId;
 
 /// A transaction on one of the store's connections; dropped without a commit it rolls back.
@@ -32,11 +33,16 @@ const SESSION: [(&str, &str); 5] = [
     ("idle_in_transaction_session_timeout", "30s"),
 ];
 
+/// Has Postgres look, during a statement, whether whoever asked is still connected: so a list that nobody waits for any more
+/// is given up (`lists`). Some systems under an outside Postgres cannot look; there it runs to its end.
+const LOOK_FOR_CLIENT: &str = "SET client_connection_check_interval = '500ms'";
+
 /// The database, by two roles. Cloning it is cheap.
 #[derive(Clone, Debug)]
 pub struct Store {
     app: PgPool,
     system: PgPool,
+    lists: ListTurns,
     bells: Bells,
 }
 
@@ -66,14 +72,17 @@ impl Store {
         // The record repeats one long statement whose plan does not depend on its values: planning it once is enough.
         let options = options.options([("plan_cache_mode", "force_generic_plan")]);
         let system = pool(options, system_connections, DatabaseRole::System).await?;
-        Ok(Self { app, system, bells: Bells::default() })
+        Ok(Self { app, system, lists: ListTurns::of(app_connections), bells: Bells::default() })
     }
 
     /// A transaction that sees the rows of `tenant` and no others.
     pub async fn tenant_tx(&self, tenant: TenantId) -> Result<Transaction> {
-        // One round trip for both. A UUID prints as hexadecimal digits and hyphens only, so it cannot end the literal.
-        let begin = format!("BEGIN; SELECT set_config('vez.tenant', '{tenant}', true)");
-        Ok(self.app.begin_with(AssertSqlSafe(begin)).await?)
+        Ok(self.app.begin_with(AssertSqlSafe(begin(tenant))).await?)
+    }
+
+    /// Whose turn it is to read a list.
+    pub(super) fn lists(&self) -> &ListTurns {
+        &self.lists
     }
 
     /// The pool that names no tenant and so sees no row: for the look-ups of a tenant.
@@ -104,6 +113,12 @@ impl Store {
     }
 }
 
+/// Begins a transaction that names `tenant`, in one round trip. A UUID prints as hexadecimal digits and hyphens only, so it
+/// cannot end the literal.
+pub(super) fn begin(tenant: TenantId) -> String {
+    format!("BEGIN; SELECT set_config('vez.tenant', '{tenant}', true)")
+}
+
 async fn pool(options: PgConnectOptions, connections: u32, role: DatabaseRole) -> Result<PgPool> {
     let pool = PgPoolOptions::new()
         .max_connections(connections)
@@ -119,6 +134,9 @@ async fn pool(options: PgConnectOptions, connections: u32, role: DatabaseRole) -
         })
         .after_connect(move |connection, _| {
             Box::pin(async move {
+                if let Err(error) = sqlx::raw_sql(LOOK_FOR_CLIENT).execute(&mut *connection).await {
+                    tracing::debug!(%error, "this Postgres does not look whether clients are still there");
+                }
                 sqlx::raw_sql(role.assume()).execute(connection).await?;
                 Ok(())
             })

@@ -41,7 +41,8 @@ pub async fn erase(work: &mut Work, customer: CustomerId) -> Result<Erased> {
         }
     }
     let ids: Vec<Uuid> = sqlx::query_scalar!(
-        "SELECT id FROM customers WHERE tenant_id = $1 AND (id = $2 OR merged_into = $2)",
+        "SELECT id AS \"id!\" FROM customers WHERE tenant_id = $1 AND id = $2
+         UNION ALL SELECT id FROM customers WHERE tenant_id = $1 AND merged_into = $2",
         tenant.0,
         customer.0
     )
@@ -60,6 +61,7 @@ pub async fn erase(work: &mut Work, customer: CustomerId) -> Result<Erased> {
     empty_calls(work, &ids).await?;
     empty_appointments(work, &ids).await?;
     empty_links(work, &ids).await?;
+    empty_webhook_events(work, &ids).await?;
     // Those who were merged into him go with him.
     sqlx::query!("DELETE FROM customers WHERE tenant_id = $1 AND id = $2", tenant.0, customer.0)
         .execute(work.tx())
@@ -89,20 +91,23 @@ async fn empty_calls(work: &mut Work, ids: &[Uuid]) -> Result<()> {
     Ok(())
 }
 
-/// Appointments, and what was still to be said of them.
+/// Appointments, what was still to be said of them, and the notices that name him.
 async fn empty_appointments(work: &mut Work, ids: &[Uuid]) -> Result<()> {
     let (tenant, now) = (work.tenant, work.now);
     sqlx::query!(
-        "DELETE FROM mails
-         WHERE tenant_id = $1 AND kind LIKE 'appointment%' AND lower(recipient) IN (
-             SELECT lower(email) FROM customers WHERE tenant_id = $1 AND id = ANY ($2)
+        "DELETE FROM mails USING (
+             SELECT lookup_email AS address FROM customers WHERE tenant_id = $1 AND id = ANY ($2)
              UNION SELECT lower(customer_email) FROM appointments WHERE tenant_id = $1 AND customer_id = ANY ($2)
-         )",
+         ) AS his
+         WHERE mails.tenant_id = $1 AND mails.lookup_recipient = his.address AND mails.kind LIKE 'appointment%'",
         tenant.0,
         ids
     )
     .execute(work.tx())
     .await?;
+    sqlx::query!("DELETE FROM notifications WHERE tenant_id = $1 AND customer_id = ANY ($2)", tenant.0, ids)
+        .execute(work.tx())
+        .await?;
     sqlx::query!(
         "UPDATE appointments SET customer_name = '', customer_email = NULL, customer_phone = NULL, updated_at = $3
          WHERE tenant_id = $1 AND customer_id = ANY ($2)",
@@ -118,14 +123,45 @@ async fn empty_appointments(work: &mut Work, ids: &[Uuid]) -> Result<()> {
 /// Links made for him, and those that were made with his contacts alone.
 async fn empty_links(work: &mut Work, ids: &[Uuid]) -> Result<()> {
     let tenant = work.tenant;
+    // Each way to him on its own index.
     sqlx::query!(
-        "UPDATE access_links AS link SET customer_id = NULL, customer_name = NULL, customer_email = NULL,
+        "WITH his AS MATERIALIZED (
+             SELECT id, lookup_email, lookup_phone FROM customers WHERE tenant_id = $1 AND id = ANY ($2)
+         ), found AS (
+             SELECT link.id FROM his JOIN access_links AS link ON link.tenant_id = $1 AND link.customer_id = his.id
+             UNION
+             SELECT link.id FROM his JOIN access_links AS link ON link.tenant_id = $1 AND link.lookup_email = his.lookup_email
+             UNION
+             SELECT link.id FROM his JOIN access_links AS link ON link.tenant_id = $1 AND link.lookup_phone = his.lookup_phone
+         )
+         UPDATE access_links AS link SET customer_id = NULL, customer_name = NULL, customer_email = NULL,
              customer_phone = NULL, custom_fields = NULL
-         FROM customers AS k
-         WHERE link.tenant_id = $1 AND k.tenant_id = $1 AND k.id = ANY ($2)
-           AND (link.customer_id = k.id OR lower(link.customer_email) = lower(k.email)
-                OR regexp_replace(link.customer_phone, '\\D', '', 'g')
-                   = NULLIF(regexp_replace(k.phone, '\\D', '', 'g'), ''))",
+         FROM found WHERE link.tenant_id = $1 AND link.id = found.id",
+        tenant.0,
+        ids
+    )
+    .execute(work.tx())
+    .await?;
+    Ok(())
+}
+
+/// What webhooks were told of him and are to be told yet, and what came back, which may repeat it. What waits goes out all
+/// the same, without what is his: whoever follows the calls misses none, and hears no more than an erased call says.
+async fn empty_webhook_events(work: &mut Work, ids: &[Uuid]) -> Result<()> {
+    let tenant = work.tenant;
+    sqlx::query!(
+        "WITH his AS MATERIALIZED (
+             SELECT id FROM unnest($2::uuid[]) AS given (id)
+             UNION SELECT id FROM calls WHERE tenant_id = $1 AND customer_id = ANY ($2)
+             UNION SELECT id FROM appointments WHERE tenant_id = $1 AND customer_id = ANY ($2)
+         ), emptied AS (
+             UPDATE webhook_events AS told SET data = vez_without_person(told.event, told.data)
+             FROM his WHERE told.tenant_id = $1 AND told.subject_id = his.id
+             RETURNING told.id
+         )
+         UPDATE webhook_attempts AS attempt SET response_body = NULL
+         FROM emptied JOIN webhook_deliveries AS delivery ON delivery.tenant_id = $1 AND delivery.event_id = emptied.id
+         WHERE attempt.tenant_id = $1 AND attempt.delivery_id = delivery.id AND attempt.response_body IS NOT NULL",
         tenant.0,
         ids
     )

@@ -11,14 +11,17 @@ use serde::Serialize;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{contains_pattern, push_page};
-use super::{Page, Paged, Result, Sort, Store, Work};
+use super::page::{SortKey, contains_pattern, push_page};
+use super::{Page, Paged, Result, Sort, Store, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CustomerId, TenantId};
 use crate::domain::words::words;
 
 /// Fewest digits of a search that are looked for in telephones however those are written; fewer would find almost all.
 const SEARCH_DIGITS_MIN: usize = 4;
+
+/// What two customers who may be one person share: columns with an index each.
+const DUPLICATE_KEYS: [&str; 3] = ["lookup_email", "lookup_phone", "lookup_document"];
 
 /// A customer: serialises as Voki's object.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
@@ -122,24 +125,24 @@ pub async fn list(
     page: Page,
 ) -> Result<Paged<Customer>> {
     let order = match sort.field {
-        CustomerSort::Name => "lower(k.name)",
-        CustomerSort::Email => "lower(k.email)",
-        CustomerSort::InsertedAt => "k.inserted_at",
+        CustomerSort::Name => SortKey::Filled("lower(k.name)"),
+        CustomerSort::Email => SortKey::Nullable("lower(k.email)"),
+        CustomerSort::InsertedAt => SortKey::Filled("k.inserted_at"),
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*)");
     narrow(&mut count, tenant, filter);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
     let mut query =
         QueryBuilder::new("SELECT k.id, k.name, k.email, k.phone, k.document, k.notes, k.inserted_at, k.updated_at");
     narrow(&mut query, tenant, filter);
     push_page(&mut query, order, sort.order, "k.id", page);
-    let rows: Vec<CustomerRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let rows = lists::read::<CustomerRow>(store, tenant, page, count, query).await?;
+    let ids: Vec<Uuid> = rows.items.iter().map(|row| row.id).collect();
+    let mut tx = store.tenant_tx(tenant).await?;
     let figures = figures(&mut tx, tenant, &ids).await?;
-    let of = |row: &CustomerRow| figures.get(&row.id).copied().unwrap_or_default();
-    let items = rows.into_iter().map(|row| (of(&row), row)).map(|(figures, row)| row.with(figures)).collect();
-    Ok(Paged { items, page, total_count })
+    Ok(rows.map(|row| {
+        let own = figures.get(&row.id).copied().unwrap_or_default();
+        row.with(own)
+    }))
 }
 
 fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &CustomerFilter) {
@@ -155,14 +158,19 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &Custome
         query.push(")");
     }
     if let Some(customer) = filter.duplicates_of {
+        // His own keys first, then each on its own index.
         query.push(" AND k.id <> ").push_bind(customer.0);
         query.push(
-            " AND EXISTS (SELECT FROM customers o WHERE o.tenant_id = k.tenant_id \
-             AND (o.lookup_email = k.lookup_email OR o.lookup_phone = k.lookup_phone \
-                  OR o.lookup_document = k.lookup_document) \
-             AND (o.id = ",
+            " AND k.id IN (WITH own AS MATERIALIZED (SELECT lookup_email, lookup_phone, lookup_document FROM customers \
+             WHERE tenant_id = ",
         );
-        query.push_bind(customer.0).push(" OR o.merged_into = ").push_bind(customer.0).push("))");
+        query.push_bind(tenant.0).push(" AND (id = ").push_bind(customer.0);
+        query.push(" OR merged_into = ").push_bind(customer.0).push("))");
+        for (union, key) in ["", " UNION", " UNION"].into_iter().zip(DUPLICATE_KEYS) {
+            query.push(union).push(" SELECT same.id FROM own JOIN customers same ON same.").push(key);
+            query.push(" = own.").push(key).push(" AND same.tenant_id = ").push_bind(tenant.0);
+        }
+        query.push(")");
     }
 }
 

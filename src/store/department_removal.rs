@@ -1,14 +1,18 @@
 //! Owns the end of a department: whether it may go, and what goes with it. Its ended calls stay, and so does its name in
 //! them; that is why its row stays, too, marked as deleted and hidden everywhere else.
 
-use super::{Result, Work};
-use crate::domain::ids::{DepartmentId, LinkId, UserId};
+use super::{Result, Store, Work};
+use crate::domain::ids::{DepartmentId, UserId};
+
+/// Links that are cancelled at once: there may be a hundred thousand, and each leaves its mark in the trail. The others are
+/// cancelled by [`sweep_links`]; until then whoever reads them sees that their department is gone.
+const LINKS_AT_ONCE: i64 = 1_000;
 
 /// What came of deleting a department.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removal {
-    /// It is gone; these people served it, and these links led to it.
-    Done { members: Vec<UserId>, links: Vec<LinkId> },
+    /// It is gone; these people served it.
+    Done { members: Vec<UserId> },
     /// Calls wait in it or are under way.
     HasOpenCalls,
     /// Customers have appointments with it that have not been.
@@ -62,14 +66,18 @@ pub async fn remove(work: &mut Work, department: DepartmentId) -> Result<Removal
         department.0
     );
     let members = members.fetch_all(work.tx()).await?.into_iter().map(UserId).collect();
-    let links = sqlx::query_scalar!(
-        "UPDATE access_links SET cancelled_at = $3
-         WHERE tenant_id = $1 AND department_id = $2 AND cancelled_at IS NULL RETURNING id",
+    sqlx::query!(
+        "UPDATE access_links AS link SET cancelled_at = $3
+         FROM (
+             SELECT id FROM access_links WHERE tenant_id = $1 AND department_id = $2 AND cancelled_at IS NULL LIMIT $4
+         ) AS slice WHERE link.tenant_id = $1 AND link.id = slice.id",
         tenant.0,
         department.0,
-        now
-    );
-    let links = links.fetch_all(work.tx()).await?.into_iter().map(LinkId).collect();
+        now,
+        LINKS_AT_ONCE
+    )
+    .execute(work.tx())
+    .await?;
     sqlx::query!(
         "UPDATE departments SET active = false, sector_id = NULL, deleted_at = $3, updated_at = $3 WHERE tenant_id = $1 AND id = $2",
         tenant.0,
@@ -78,5 +86,22 @@ pub async fn remove(work: &mut Work, department: DepartmentId) -> Result<Removal
     )
     .execute(work.tx())
     .await?;
-    Ok(Removal::Done { members, links })
+    Ok(Removal::Done { members })
+}
+
+/// Cancels a slice of the links to departments that are gone; how many.
+pub async fn sweep_links(store: &Store) -> Result<u64> {
+    let done = sqlx::query!(
+        "UPDATE access_links AS link SET cancelled_at = slice.deleted_at
+         FROM (
+             SELECT l.tenant_id, l.id, d.deleted_at
+             FROM departments AS d
+             JOIN access_links AS l ON l.tenant_id = d.tenant_id AND l.department_id = d.id AND l.cancelled_at IS NULL
+             WHERE d.deleted_at IS NOT NULL LIMIT $1
+         ) AS slice WHERE link.tenant_id = slice.tenant_id AND link.id = slice.id",
+        LINKS_AT_ONCE
+    )
+    .execute(store.system())
+    .await?;
+    Ok(done.rows_affected())
 }

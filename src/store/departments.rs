@@ -7,12 +7,12 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use super::department_removal::{Removal, remove};
+pub use super::department_removal::{Removal, remove, sweep_links};
 use super::identifiers::free_identifier;
 pub use super::members::{add as add_user, list as users, remove as remove_user, serves};
 use super::numbers::{self, Counter};
-use super::page::{contains_pattern, push_page};
-use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction, Work};
+use super::page::{SortKey, contains_pattern, push_page};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{Mode, RoutingStrategy, Settings};
 use crate::domain::ids::{DepartmentId, SectorId, TenantId};
@@ -182,14 +182,12 @@ pub async fn list(
         }
     };
     let order = match sort.field {
-        DepartmentSort::Name => "lower(d.name)",
-        DepartmentSort::Identifier => "d.identifier",
-        DepartmentSort::InsertedAt => "d.inserted_at",
+        DepartmentSort::Name => SortKey::Filled("lower(d.name)"),
+        DepartmentSort::Identifier => SortKey::Filled("d.identifier"),
+        DepartmentSort::InsertedAt => SortKey::Filled("d.inserted_at"),
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*)");
     narrow(&mut count);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
     let mut query = QueryBuilder::new(
         "SELECT d.id, d.number, d.name, d.identifier, d.description, d.active, d.sector_id, d.max_queue_size, \
          d.max_wait_time, d.offer_timeout_seconds, d.wrap_up_seconds, d.reconnect_grace_seconds, d.routing_strategy, \
@@ -199,9 +197,7 @@ pub async fn list(
     );
     narrow(&mut query);
     push_page(&mut query, order, sort.order, "d.id", page);
-    let rows: Vec<DepartmentRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    let items = rows.into_iter().map(Department::try_from).collect::<Result<_>>()?;
-    Ok(Paged { items, page, total_count })
+    lists::read::<DepartmentRow>(store, tenant, page, count, query).await?.try_map(Department::try_from)
 }
 
 /// The department with this id.

@@ -19,6 +19,9 @@ pub enum StoreError {
     /// No connection, the server is going away or out of something, or the transaction may simply be tried again.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// The company reads as many lists as it may at once, and its turn did not come in time.
+    #[error("this company reads as many lists as it may at once")]
+    CompanyBusy,
     /// The content is not acceptable (SQLSTATE classes 22, 23 and 42); trying again would not help.
     #[error("the database refused this ({code}): {message}")]
     Refused {

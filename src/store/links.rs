@@ -9,8 +9,8 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{contains_pattern, push_page};
-use super::{Page, Paged, Result, Sort, Store, Work};
+use super::page::{SortKey, contains_pattern, push_order, push_page};
+use super::{Page, Paged, Result, Sort, Store, Work, lists};
 use crate::domain::call::PRIORITY_MAX;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CallId, CustomerId, DepartmentId, LinkId, TagId, TenantId};
@@ -224,33 +224,47 @@ pub async fn list(
     now: Timestamp,
 ) -> Result<Paged<Link>> {
     let order = match sort.field {
-        LinkSort::InsertedAt => "l.inserted_at",
-        LinkSort::ExpiresAt => "l.expires_at",
-        LinkSort::CustomerName => "lower(COALESCE(l.customer_name, k.name))",
-        LinkSort::UsedAt => "l.used_at",
+        LinkSort::InsertedAt => SortKey::Filled("l.inserted_at"),
+        LinkSort::ExpiresAt => SortKey::Nullable("l.expires_at"),
+        LinkSort::CustomerName => SortKey::Nullable("lower(COALESCE(l.customer_name, k.name))"),
+        LinkSort::UsedAt => SortKey::Nullable("l.used_at"),
     };
-    let mut tx = store.tenant_tx(tenant).await?;
+    let by_customer = sort.field == LinkSort::CustomerName;
     let mut count = QueryBuilder::new("SELECT count(*)");
-    narrow(&mut count, tenant, filter, now);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
+    narrow(&mut count, tenant, filter, false, now);
     let mut query = QueryBuilder::new(
         "SELECT l.id, l.name, l.token, l.department_id, d.name AS department_name, k.id AS customer_id, \
          COALESCE(l.customer_name, k.name) AS customer_name, COALESCE(l.customer_email, k.email) AS customer_email, \
-         COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at, l.cancelled_at, l.max_uses, \
-         l.use_count, l.priority, l.required_skills, l.tag_ids, l.custom_fields, l.call_id, l.inserted_at",
+         COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at, \
+         COALESCE(l.cancelled_at, d.deleted_at) AS cancelled_at, l.max_uses, \
+         l.use_count, l.priority, l.required_skills, ARRAY(SELECT given.id FROM unnest(l.tag_ids) WITH ORDINALITY \
+         AS given (id, place) JOIN tags t ON t.tenant_id = l.tenant_id AND t.id = given.id ORDER BY given.place) AS tag_ids, \
+         l.custom_fields, l.call_id, l.inserted_at FROM (SELECT l.*",
     );
-    narrow(&mut query, tenant, filter, now);
+    // The page first, the names of its rows after.
+    narrow(&mut query, tenant, filter, by_customer, now);
     push_page(&mut query, order, sort.order, "l.id", page);
-    let rows: Vec<LinkRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    Ok(Paged { items: rows.into_iter().map(|row| row.at(now)).collect(), page, total_count })
+    query.push(
+        ") AS l JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id \
+         LEFT JOIN customers k ON k.tenant_id = l.tenant_id AND k.id = l.customer_id",
+    );
+    push_order(&mut query, order, sort.order, "l.id");
+    Ok(lists::read::<LinkRow>(store, tenant, page, count, query).await?.map(|row| row.at(now)))
 }
 
-fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &LinkFilter, now: Timestamp) {
-    query.push(
-        " FROM access_links l JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id \
-         LEFT JOIN customers k ON k.tenant_id = l.tenant_id AND k.id = l.customer_id WHERE l.tenant_id = ",
-    );
-    query.push_bind(tenant.0);
+/// The links of a list. Their customers are looked up only for who searches or sorts by them.
+fn narrow(
+    query: &mut QueryBuilder<Postgres>,
+    tenant: TenantId,
+    filter: &LinkFilter,
+    by_customer: bool,
+    now: Timestamp,
+) {
+    query.push(" FROM access_links l");
+    if by_customer || filter.search.is_some() {
+        query.push(" LEFT JOIN customers k ON k.tenant_id = l.tenant_id AND k.id = l.customer_id");
+    }
+    query.push(" WHERE l.tenant_id = ").push_bind(tenant.0);
     if let Some(department) = filter.department_id {
         query.push(" AND l.department_id = ").push_bind(department.0);
     }
@@ -259,11 +273,17 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &LinkFil
         query.push(" AND (COALESCE(l.customer_name, k.name) ILIKE ").push_bind(pattern.clone());
         query.push(" OR COALESCE(l.customer_email, k.email) ILIKE ").push_bind(pattern).push(")");
     }
+    // Links of a department that is gone are cancelled, whether they are marked yet or not.
+    const LED_NOWHERE: &str = "EXISTS (SELECT FROM departments gone WHERE gone.tenant_id = l.tenant_id \
+        AND gone.id = l.department_id AND gone.deleted_at IS NOT NULL)";
+    if filter.status.is_some_and(|status| status != LinkStatus::Cancelled) {
+        query.push(" AND NOT ").push(LED_NOWHERE);
+    }
     // The same order of precedence as `LinkRow::at`.
     match filter.status {
         None => {}
         Some(LinkStatus::Cancelled) => {
-            query.push(" AND l.cancelled_at IS NOT NULL");
+            query.push(" AND (l.cancelled_at IS NOT NULL OR ").push(LED_NOWHERE).push(")");
         }
         Some(LinkStatus::Used) => {
             query.push(" AND l.cancelled_at IS NULL AND l.used_at IS NOT NULL");
@@ -306,8 +326,12 @@ async fn read(
         LinkRow,
         r#"SELECT l.id, l.name, l.token, l.department_id, d.name AS department_name, k.id AS "customer_id?",
                   COALESCE(l.customer_name, k.name) AS customer_name, COALESCE(l.customer_email, k.email) AS customer_email,
-                  COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at, l.cancelled_at, l.max_uses,
-                  l.use_count, l.priority, l.required_skills, l.tag_ids,
+                  COALESCE(l.customer_phone, k.phone) AS customer_phone, l.expires_at, l.used_at,
+                  COALESCE(l.cancelled_at, d.deleted_at) AS cancelled_at, l.max_uses,
+                  l.use_count, l.priority, l.required_skills,
+                  -- A department and tags that are gone are still named by links for a while.
+                  ARRAY(SELECT given.id FROM unnest(l.tag_ids) WITH ORDINALITY AS given (id, place)
+                        JOIN tags t ON t.tenant_id = l.tenant_id AND t.id = given.id ORDER BY given.place) AS "tag_ids!",
                   l.custom_fields AS "custom_fields: Json<CustomFields>", l.call_id, l.inserted_at
            FROM access_links l JOIN departments d ON d.tenant_id = l.tenant_id AND d.id = l.department_id
            LEFT JOIN customers k ON k.tenant_id = l.tenant_id AND k.id = l.customer_id

@@ -1,6 +1,8 @@
 //! Owns the outbox of mail: putting a mail in with the change it tells of, and what the deliverer needs. It knows neither
 //! the words of a mail (`mail`) nor how one leaves (`actors::mail`).
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::{Result, Store, StoreError, Work};
@@ -8,6 +10,11 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::domain::locale::Locale;
 pub use crate::mail::{AppointmentFacts, Message};
+
+/// Rows of mails that left are kept for so long, to answer "was it sent".
+const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Mails that one sweep forgets at most.
+const SLICE: i64 = 1_000;
 
 /// A mail to be sent.
 #[derive(Clone, Debug)]
@@ -136,15 +143,15 @@ pub async fn settle(store: &Store, tenant: TenantId, id: Uuid, outcome: Outcome,
     Ok(())
 }
 
-/// Forgets up to `limit` mails of before `before` that left or were given up.
-pub async fn prune(store: &Store, before: Timestamp, limit: u32) -> Result<u64> {
+/// Forgets a slice of the mails that left or were given up long ago; how many.
+pub async fn sweep(store: &Store, now: Timestamp) -> Result<u64> {
     let done = sqlx::query!(
         "DELETE FROM mails USING (
              SELECT tenant_id, id FROM mails
-             WHERE inserted_at < $1 AND (sent_at IS NOT NULL OR dead_at IS NOT NULL) LIMIT $2
+             WHERE inserted_at < $1 AND (sent_at IS NOT NULL OR dead_at IS NOT NULL) ORDER BY inserted_at LIMIT $2
          ) AS old WHERE mails.tenant_id = old.tenant_id AND mails.id = old.id",
-        before.to_utc(),
-        i64::from(limit)
+        (now - KEPT_FOR).to_utc(),
+        SLICE
     )
     .execute(store.system())
     .await?;

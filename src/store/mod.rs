@@ -10,6 +10,7 @@
 //! | `bells` | who is woken by a commit |
 //! | `error` | what may go wrong, by SQLSTATE |
 //! | `page` | pages and sorting of lists |
+//! | `lists` | how many lists are read at once, and giving one up |
 //! | `migrate` | migrations and roles |
 //! | `ownership` | one process owns one database |
 //! | `record` | the group commit of the record |
@@ -29,6 +30,7 @@ pub mod appointment_news;
 pub mod appointments;
 pub mod audit;
 mod bells;
+mod call_list;
 pub mod call_messages;
 pub mod call_notes;
 pub mod call_tags;
@@ -49,6 +51,7 @@ pub mod generated;
 pub mod idempotency;
 mod identifiers;
 pub mod links;
+mod lists;
 pub mod mails;
 mod members;
 mod migrate;

@@ -6,13 +6,16 @@ use sqlx::{Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::page::push_page;
-use super::{Page, Paged, Result, SortOrder, Store, Work};
+use super::page::{SortKey, push_page};
+use super::{Page, Paged, Result, SortOrder, Store, Work, lists};
 use crate::domain::clock::Timestamp;
-use crate::domain::ids::{NotificationId, TenantId, UserId};
+use crate::domain::ids::{CustomerId, NotificationId, TenantId, UserId};
 
 /// Most unread notices that are ever shown at once.
 pub const UNREAD_LIMIT: u32 = 100;
+
+/// Notices that one sweep throws away at most.
+const SLICE: i64 = 1_000;
 
 /// A notice, as `new_notification` pushes it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -72,15 +75,12 @@ pub async fn list(
             None => {}
         }
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*)");
     narrow(&mut count);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
     let mut query = QueryBuilder::new("SELECT n.id, n.kind, n.title, n.body, n.inserted_at, n.read_at");
     narrow(&mut query);
-    push_page(&mut query, "n.inserted_at", SortOrder::Desc, "n.id", page);
-    let rows: Vec<NotificationRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    Ok(Paged { items: rows.into_iter().map(Notification::from).collect(), page, total_count })
+    push_page(&mut query, SortKey::Filled("n.inserted_at"), SortOrder::Desc, "n.id", page);
+    Ok(lists::read::<NotificationRow>(store, tenant, page, count, query).await?.map(Notification::from))
 }
 
 /// The newest unread notices of a user, newest first.
@@ -102,17 +102,27 @@ pub async fn unread(store: &Store, tenant: TenantId, user: UserId) -> Result<Vec
 /// Keeps a notice for a user; false when there is no such user. It is pushed once it is committed, by
 /// `Queues::notify`.
 pub async fn create(work: &mut Work, user: UserId, new: &Notification) -> Result<bool> {
+    keep(work, user, new, None).await
+}
+
+/// As [`create`], for a notice that names a customer: it goes with him when he is erased.
+pub async fn create_naming(work: &mut Work, user: UserId, new: &Notification, customer: CustomerId) -> Result<bool> {
+    keep(work, user, new, Some(customer)).await
+}
+
+async fn keep(work: &mut Work, user: UserId, new: &Notification, customer: Option<CustomerId>) -> Result<bool> {
     let tenant = work.tenant;
     let done = sqlx::query!(
-        "INSERT INTO notifications (tenant_id, id, user_id, kind, title, body, inserted_at)
-         SELECT tenant_id, $3, id, $4, $5, $6, $7 FROM users WHERE tenant_id = $1 AND id = $2",
+        "INSERT INTO notifications (tenant_id, id, user_id, kind, title, body, inserted_at, customer_id)
+         SELECT tenant_id, $3, id, $4, $5, $6, $7, $8 FROM users WHERE tenant_id = $1 AND id = $2",
         tenant.0,
         user.0,
         new.id.0,
         new.kind,
         new.title,
         new.body,
-        new.inserted_at.to_utc()
+        new.inserted_at.to_utc(),
+        customer.map(|id| id.0)
     )
     .execute(work.tx())
     .await?;
@@ -146,6 +156,20 @@ pub async fn mark_all_read(work: &mut Work, user: UserId) -> Result<u64> {
         now.to_utc()
     )
     .execute(work.tx())
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Throws away a slice of the notices from before `before`, read or not; how many went.
+pub async fn sweep(store: &Store, before: Timestamp) -> Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM notifications USING (
+             SELECT tenant_id, id FROM notifications WHERE inserted_at < $1 ORDER BY inserted_at LIMIT $2
+         ) AS old WHERE notifications.tenant_id = old.tenant_id AND notifications.id = old.id",
+        before.to_utc(),
+        SLICE
+    )
+    .execute(store.system())
     .await?;
     Ok(done.rows_affected())
 }

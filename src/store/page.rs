@@ -1,7 +1,9 @@
 //! Owns pages and sorting of lists. Which fields may be sorted by is each list's own whitelist.
 
-use crate::domain::words::words;
 use sqlx::{Postgres, QueryBuilder};
+
+use super::Result;
+use crate::domain::words::words;
 
 /// Most rows of one page (Voki's stated limit for users, used for every list).
 pub const PAGE_SIZE_MAX: u32 = 100;
@@ -66,6 +68,12 @@ impl<T> Paged<T> {
     pub fn map<U>(self, each: impl FnMut(T) -> U) -> Paged<U> {
         Paged { items: self.items.into_iter().map(each).collect(), page: self.page, total_count: self.total_count }
     }
+
+    /// The same page of something that each row may hold.
+    pub(super) fn try_map<U>(self, each: impl FnMut(T) -> Result<U>) -> Result<Paged<U>> {
+        let items = self.items.into_iter().map(each).collect::<Result<_>>()?;
+        Ok(Paged { items, page: self.page, total_count: self.total_count })
+    }
 }
 
 words! {
@@ -98,20 +106,39 @@ impl<F> Sort<F> {
     }
 }
 
-/// Ends a list's statement: sorted by `field`, then by `key` so that pages never overlap, and cut to `page`. Both names are
-/// of the list's own whitelist.
+/// What a list is sorted by, of its own whitelist. Rows without a value come last whichever way it is sorted; but an index
+/// that is read backwards begins with them, so only what may be null says where nulls stand. Otherwise no index would serve
+/// the newest page, and each would sort all rows of the company.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SortKey {
+    /// Every row has one.
+    Filled(&'static str),
+    /// May be null.
+    Nullable(&'static str),
+}
+
+/// Sorts a statement by `field`, then by `key`, which every row has, so that pages never overlap.
+pub(super) fn push_order(query: &mut QueryBuilder<Postgres>, field: SortKey, order: SortOrder, key: &'static str) {
+    let direction = match order {
+        SortOrder::Asc => " ASC",
+        SortOrder::Desc => " DESC",
+    };
+    let (field, nulls) = match field {
+        SortKey::Filled(field) => (field, ""),
+        SortKey::Nullable(field) => (field, " NULLS LAST"),
+    };
+    query.push(" ORDER BY ").push(field).push(direction).push(nulls).push(", ").push(key).push(direction);
+}
+
+/// Ends a list's statement: sorted as by [`push_order`], and cut to `page`.
 pub(super) fn push_page(
     query: &mut QueryBuilder<Postgres>,
-    field: &'static str,
+    field: SortKey,
     order: SortOrder,
     key: &'static str,
     page: Page,
 ) {
-    let direction = match order {
-        SortOrder::Asc => " ASC NULLS LAST",
-        SortOrder::Desc => " DESC NULLS LAST",
-    };
-    query.push(" ORDER BY ").push(field).push(direction).push(", ").push(key).push(direction);
+    push_order(query, field, order, key);
     query.push(" LIMIT ").push_bind(page.limit());
     query.push(" OFFSET ").push_bind(page.offset());
 }

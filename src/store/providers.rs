@@ -7,9 +7,9 @@ use sqlx::{Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::page::{contains_pattern, push_page};
+use super::page::{SortKey, contains_pattern, push_page};
 use super::users::{User, UserRow};
-use super::{Membership, Page, Paged, Result, Sort, Store, Work};
+use super::{Membership, Page, Paged, Result, Sort, Store, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{ProviderId, TenantId, UserId};
 use crate::domain::words::words;
@@ -102,14 +102,12 @@ pub async fn list(
         }
     };
     let order = match sort.field {
-        ProviderSort::Name => "lower(p.name)",
-        ProviderSort::Email => "lower(p.email)",
-        ProviderSort::InsertedAt => "p.inserted_at",
+        ProviderSort::Name => SortKey::Filled("lower(p.name)"),
+        ProviderSort::Email => SortKey::Nullable("lower(p.email)"),
+        ProviderSort::InsertedAt => SortKey::Filled("p.inserted_at"),
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*)");
     narrow(&mut count);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
     let mut query = QueryBuilder::new(
         "SELECT p.id, p.name, p.document, p.email, p.phone, p.active, p.inserted_at, p.updated_at, \
          (SELECT count(*) FROM service_provider_users m WHERE m.tenant_id = p.tenant_id \
@@ -117,8 +115,7 @@ pub async fn list(
     );
     narrow(&mut query);
     push_page(&mut query, order, sort.order, "p.id", page);
-    let rows: Vec<ProviderRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    Ok(Paged { items: rows.into_iter().map(Provider::from).collect(), page, total_count })
+    Ok(lists::read::<ProviderRow>(store, tenant, page, count, query).await?.map(Provider::from))
 }
 
 /// The provider with this id.

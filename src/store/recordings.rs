@@ -101,8 +101,17 @@ pub async fn exists(store: &Store, tenant: TenantId, call: CallId) -> Result<boo
     Ok(found)
 }
 
-/// Recordings of any company whose time is over at `now`, oldest first, at most `limit`.
-pub async fn outlived(store: &Store, now: Timestamp, limit: u32) -> Result<Vec<(TenantId, Uuid)>> {
+/// A recording whose time is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Outlived {
+    pub tenant: TenantId,
+    pub id: Uuid,
+    pub made_at: Timestamp,
+}
+
+/// Recordings of any company whose time is over at `now`, oldest first, at most `limit`: those behind the one that was made at
+/// this time and has this id.
+pub async fn outlived(store: &Store, now: Timestamp, behind: (Timestamp, Uuid), limit: u32) -> Result<Vec<Outlived>> {
     let (plans, kept_since): (Vec<String>, Vec<DateTime<Utc>>) = Plan::ALL
         .iter()
         .map(|plan| {
@@ -111,18 +120,23 @@ pub async fn outlived(store: &Store, now: Timestamp, limit: u32) -> Result<Vec<(
         })
         .unzip();
     let rows = sqlx::query!(
-        "SELECT r.tenant_id, r.id
+        "SELECT r.tenant_id, r.id, r.inserted_at
          FROM unnest($1::text[], $2::timestamptz[]) AS p (plan, kept_since)
          JOIN tenants t ON t.plan = p.plan
          JOIN recordings r ON r.tenant_id = t.id AND r.inserted_at < p.kept_since
-         ORDER BY r.inserted_at LIMIT $3",
+         WHERE (r.inserted_at, r.id) > ($3, $4) ORDER BY r.inserted_at, r.id LIMIT $5",
         &plans,
         &kept_since,
+        behind.0.to_utc(),
+        behind.1,
         i64::from(limit)
     )
     .fetch_all(store.system())
     .await?;
-    Ok(rows.into_iter().map(|row| (TenantId(row.tenant_id), row.id)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| Outlived { tenant: TenantId(row.tenant_id), id: row.id, made_at: row.inserted_at.into() })
+        .collect())
 }
 
 /// Takes the row of a recording whose object is deleted.

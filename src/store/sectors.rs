@@ -6,8 +6,8 @@ use sqlx::{Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::page::{contains_pattern, push_page};
-use super::{Page, Paged, Result, Sort, Store, StoreError, Work};
+use super::page::{SortKey, contains_pattern, push_page};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SectorId, TenantId};
 use crate::domain::words::words;
@@ -88,21 +88,18 @@ pub async fn list(
         }
     };
     let order = match sort.field {
-        SectorSort::Name => "lower(s.name)",
-        SectorSort::InsertedAt => "s.inserted_at",
+        SectorSort::Name => SortKey::Filled("lower(s.name)"),
+        SectorSort::InsertedAt => SortKey::Filled("s.inserted_at"),
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*)");
     narrow(&mut count);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
     let mut query = QueryBuilder::new(
         "SELECT s.id, s.name, s.description, s.active, s.inserted_at, s.updated_at, (SELECT count(*) FROM departments d \
          WHERE d.tenant_id = s.tenant_id AND d.sector_id = s.id) AS department_count",
     );
     narrow(&mut query);
     push_page(&mut query, order, sort.order, "s.id", page);
-    let rows: Vec<SectorRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    Ok(Paged { items: rows.into_iter().map(Sector::from).collect(), page, total_count })
+    Ok(lists::read::<SectorRow>(store, tenant, page, count, query).await?.map(Sector::from))
 }
 
 /// The sector with this id.

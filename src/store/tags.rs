@@ -7,9 +7,9 @@ use serde::Serialize;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{contains_pattern, push_page};
+use super::page::{SortKey, contains_pattern, push_order, push_page};
 use super::turns::take_turn;
-use super::{Page, Paged, Result, Sort, Store, StoreError, Work};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TagId, TenantId};
 use crate::domain::words::words;
@@ -18,6 +18,11 @@ use crate::domain::words::words;
 pub const DEPTH_MAX: i64 = 5;
 /// Most tags of a company: the tree is answered whole.
 pub const TAGS_MAX: i64 = 2_000;
+
+/// Calls or links that one sweep takes a tag from that is gone.
+const SWEPT_AT_ONCE: i64 = 2_000;
+/// Notes of uses that are summed up at once.
+const SUMMED_AT_ONCE: i64 = 10_000;
 
 /// A tag: serialises as Voki's object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -125,26 +130,21 @@ pub async fn list(
         }
     };
     let order = match sort.field {
-        TagSort::Name => "lower(t.name)",
-        TagSort::InsertedAt => "t.inserted_at",
+        TagSort::Name => SortKey::Filled("lower(t.name)"),
+        TagSort::InsertedAt => SortKey::Filled("t.inserted_at"),
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*)");
     narrow(&mut count);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
-    // Counted for the rows of the page alone.
+    // Summed up for the rows of the page alone.
     let mut query = QueryBuilder::new(
-        "SELECT page.*, (SELECT count(*) FROM call_tags u WHERE u.tenant_id = page.tenant_id AND u.tag_id = page.id) \
-         AS usage_count FROM (SELECT t.tenant_id, t.id, t.name, t.color, t.parent_id, t.inserted_at, row_number() OVER \
-         (ORDER BY ",
+        "SELECT t.id, t.name, t.color, t.parent_id, t.inserted_at, (SELECT COALESCE(sum(u.uses), 0)::bigint \
+         FROM tag_uses u WHERE u.tenant_id = t.tenant_id AND u.tag_id = t.id) AS usage_count FROM (SELECT t.*",
     );
-    let direction = sort.order.as_str();
-    query.push(order).push(" ").push(direction).push(", t.id ").push(direction).push(") AS place");
     narrow(&mut query);
     push_page(&mut query, order, sort.order, "t.id", page);
-    query.push(") AS page ORDER BY page.place");
-    let rows: Vec<TagRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    Ok(Paged { items: rows.into_iter().map(Tag::from).collect(), page, total_count })
+    query.push(") AS t");
+    push_order(&mut query, order, sort.order, "t.id");
+    Ok(lists::read::<TagRow>(store, tenant, page, count, query).await?.map(Tag::from))
 }
 
 /// The whole tree, by name.
@@ -153,7 +153,7 @@ pub async fn tree(store: &Store, tenant: TenantId) -> Result<Vec<TagNode>> {
     let rows = sqlx::query_as!(
         TagRow,
         r#"SELECT t.id, t.name, t.color, t.parent_id, t.inserted_at,
-                  (SELECT count(*) FROM call_tags u WHERE u.tenant_id = $1 AND u.tag_id = t.id) AS "usage_count!"
+                  (SELECT COALESCE(sum(u.uses), 0)::bigint FROM tag_uses u WHERE u.tenant_id = $1 AND u.tag_id = t.id) AS "usage_count!"
            FROM tags t WHERE t.tenant_id = $1 ORDER BY lower(t.name), t.id LIMIT $2"#,
         tenant.0,
         TAGS_MAX
@@ -188,7 +188,7 @@ async fn read(connection: &mut PgConnection, tenant: TenantId, tag: TagId) -> Re
     let row = sqlx::query_as!(
         TagRow,
         r#"SELECT t.id, t.name, t.color, t.parent_id, t.inserted_at,
-                  (SELECT count(*) FROM call_tags u WHERE u.tenant_id = $1 AND u.tag_id = t.id) AS "usage_count!"
+                  (SELECT COALESCE(sum(u.uses), 0)::bigint FROM tag_uses u WHERE u.tenant_id = $1 AND u.tag_id = t.id) AS "usage_count!"
            FROM tags t WHERE t.tenant_id = $1 AND t.id = $2"#,
         tenant.0,
         tag.0
@@ -317,7 +317,8 @@ fn named(result: std::result::Result<(), sqlx::Error>) -> Outcome<()> {
     }
 }
 
-/// Deletes a tag without children: no call carries it any more, no link gives it. False when there is none.
+/// Deletes a tag without children: no call carries it any more, no link gives it, since whoever reads them looks for the tag.
+/// What still names it, perhaps a million calls, is taken by [`sweep`]. False when there is none.
 pub async fn delete(work: &mut Work, tag: TagId) -> Outcome<bool> {
     let tenant = work.tenant;
     take_turn(work).await?;
@@ -336,17 +337,74 @@ pub async fn delete(work: &mut Work, tag: TagId) -> Outcome<bool> {
     if done.rows_affected() == 0 {
         return Ok(Ok(false));
     }
-    sqlx::query!("DELETE FROM call_tags WHERE tenant_id = $1 AND tag_id = $2", tenant.0, tag.0)
+    sqlx::query!("INSERT INTO removed_tags (tenant_id, tag_id) VALUES ($1, $2)", tenant.0, tag.0)
         .execute(work.tx())
         .await?;
-    sqlx::query!(
-        "UPDATE access_links SET tag_ids = array_remove(tag_ids, $2) WHERE tenant_id = $1 AND $2 = ANY (tag_ids)",
-        tenant.0,
-        tag.0
-    )
-    .execute(work.tx())
-    .await?;
     Ok(Ok(true))
+}
+
+/// Takes a slice of what still names a tag that is gone; how much was done, and 0 when nothing is left.
+pub async fn sweep(store: &Store) -> Result<u64> {
+    let gone = sqlx::query!("SELECT tenant_id, tag_id FROM removed_tags ORDER BY tenant_id, tag_id LIMIT 1")
+        .fetch_optional(store.system())
+        .await?;
+    let Some(gone) = gone else { return Ok(0) };
+    let (tenant, tag) = (gone.tenant_id, gone.tag_id);
+    let calls = sqlx::query!(
+        "DELETE FROM call_tags USING (
+             SELECT call_id FROM call_tags WHERE tenant_id = $1 AND tag_id = $2 LIMIT $3
+         ) AS slice WHERE call_tags.tenant_id = $1 AND call_tags.call_id = slice.call_id AND call_tags.tag_id = $2",
+        tenant,
+        tag,
+        SWEPT_AT_ONCE
+    )
+    .execute(store.system())
+    .await?;
+    if calls.rows_affected() > 0 {
+        return Ok(calls.rows_affected());
+    }
+    let links = sqlx::query!(
+        "UPDATE access_links AS link SET tag_ids = array_remove(link.tag_ids, $2)
+         FROM (
+             SELECT id FROM access_links WHERE tenant_id = $1 AND tag_ids <> '{}' AND $2 = ANY (tag_ids) LIMIT $3
+         ) AS slice WHERE link.tenant_id = $1 AND link.id = slice.id",
+        tenant,
+        tag,
+        SWEPT_AT_ONCE
+    )
+    .execute(store.system())
+    .await?;
+    if links.rows_affected() > 0 {
+        return Ok(links.rows_affected());
+    }
+    let done = sqlx::query!(
+        "WITH uses AS (DELETE FROM tag_uses WHERE tenant_id = $1 AND tag_id = $2)
+         DELETE FROM removed_tags WHERE tenant_id = $1 AND tag_id = $2",
+        tenant,
+        tag
+    )
+    .execute(store.system())
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Sums up a slice of what was noted of the uses of tags; how many notes, and 0 when few are left, since more always come.
+pub async fn sum_uses(store: &Store) -> Result<u64> {
+    let noted = sqlx::query_scalar!(
+        "WITH noted AS (
+             DELETE FROM tag_uses WHERE ctid = ANY (ARRAY(SELECT ctid FROM tag_uses WHERE NOT is_sum LIMIT $1))
+             RETURNING tenant_id, tag_id, uses
+         ), summed AS (
+             INSERT INTO tag_uses AS stored (tenant_id, tag_id, uses, is_sum)
+             SELECT tenant_id, tag_id, sum(uses)::bigint, true FROM noted GROUP BY tenant_id, tag_id
+             ON CONFLICT (tenant_id, tag_id) WHERE is_sum DO UPDATE SET uses = stored.uses + excluded.uses
+         )
+         SELECT count(*) AS \"count!\" FROM noted",
+        SUMMED_AT_ONCE
+    )
+    .fetch_one(store.system())
+    .await?;
+    Ok(if noted < SUMMED_AT_ONCE { 0 } else { noted.unsigned_abs() })
 }
 
 #[cfg(test)]

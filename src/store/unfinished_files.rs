@@ -14,6 +14,7 @@ pub struct Unfinished {
     pub id: Uuid,
     /// Which kind of file, in the words of `files`.
     pub kind: String,
+    pub begun_at: Timestamp,
 }
 
 /// Notes that a file is being written.
@@ -43,14 +44,31 @@ pub async fn end(work: &mut Work, id: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Files of any company that were begun before `before`, oldest first, at most `limit`.
-pub async fn begun_before(store: &Store, before: Timestamp, limit: u32) -> Result<Vec<Unfinished>> {
+/// Files of any company that were begun before `before`, oldest first, at most `limit`: those behind the one that was begun at
+/// this time and has this id.
+pub async fn begun_before(
+    store: &Store,
+    before: Timestamp,
+    behind: (Timestamp, Uuid),
+    limit: u32,
+) -> Result<Vec<Unfinished>> {
     let rows = sqlx::query!(
-        "SELECT tenant_id, id, kind FROM unfinished_files WHERE inserted_at < $1 ORDER BY inserted_at LIMIT $2",
+        "SELECT tenant_id, id, kind, inserted_at FROM unfinished_files
+         WHERE inserted_at < $1 AND (inserted_at, id) > ($2, $3) ORDER BY inserted_at, id LIMIT $4",
         before.to_utc(),
+        behind.0.to_utc(),
+        behind.1,
         i64::from(limit)
     )
     .fetch_all(store.system())
     .await?;
-    Ok(rows.into_iter().map(|row| Unfinished { tenant: TenantId(row.tenant_id), id: row.id, kind: row.kind }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| Unfinished {
+            tenant: TenantId(row.tenant_id),
+            id: row.id,
+            kind: row.kind,
+            begun_at: row.inserted_at.into(),
+        })
+        .collect())
 }

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::numbers::{self, Counter};
-use super::page::{contains_pattern, push_page};
-use super::{Page, Paged, Result, Sort, Store, StoreError, Work};
+use super::page::{SortKey, contains_pattern, push_page};
+use super::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId, UserId};
 use crate::domain::role::Role;
@@ -227,24 +227,20 @@ pub async fn list(
         }
     };
     let order = match sort.field {
-        UserSort::Name => "lower(name)",
-        UserSort::Email => "lower(email)",
-        UserSort::Role => "array_position(ARRAY['attendant', 'supervisor', 'manager', 'owner'], role)",
-        UserSort::InsertedAt => "inserted_at",
+        UserSort::Name => SortKey::Filled("lower(name)"),
+        UserSort::Email => SortKey::Filled("lookup_email"),
+        UserSort::Role => SortKey::Filled("array_position(ARRAY['attendant', 'supervisor', 'manager', 'owner'], role)"),
+        UserSort::InsertedAt => SortKey::Filled("inserted_at"),
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*)");
     narrow(&mut count);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
     let mut query = QueryBuilder::new(
         "SELECT id, number, name, email, password_hash, role, active, avatar_url, mfa_enabled, locale, capacity, skills, \
          inserted_at, updated_at",
     );
     narrow(&mut query);
     push_page(&mut query, order, sort.order, "id", page);
-    let rows: Vec<UserRow> = query.build_query_as().fetch_all(&mut *tx).await?;
-    let items = rows.into_iter().map(User::try_from).collect::<Result<_>>()?;
-    Ok(Paged { items, page, total_count })
+    lists::read::<UserRow>(store, tenant, page, count, query).await?.try_map(User::try_from)
 }
 
 /// The departments a user serves, by name.

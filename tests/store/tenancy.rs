@@ -151,8 +151,9 @@ async fn a_login_that_is_no_superuser_serves_as_well() {
 
 /// A world with a row in every table.
 /// One row in each table that `full_world` reaches by no function of the store; `$1` is the tenant, `$2` any id.
-const OTHER_ROWS: [&str; 11] = [
+const OTHER_ROWS: [&str; 12] = [
     "INSERT INTO sectors (tenant_id, id, name, inserted_at, updated_at) VALUES ($1, $2, 'Sales', now(), now())",
+    "INSERT INTO removed_tags (tenant_id, tag_id) VALUES ($1, $2)",
     "INSERT INTO audit (tenant_id, at, user_id, request_id, action, object, object_id)
      VALUES ($1, now(), $2, '', 'created', 'sector', $2)",
     "INSERT INTO idempotency_keys (tenant_id, user_id, key, fingerprint, status, answer, inserted_at)

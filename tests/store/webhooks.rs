@@ -247,3 +247,62 @@ async fn what_is_emitted_goes_with_its_transaction() {
     assert_eq!(taken[0].message.data, format!(r#"{{"id":"{subject}","kept":true}}"#));
     assert_eq!(taken[0].subject, subject);
 }
+
+#[tokio::test]
+async fn who_is_erased_is_in_no_webhook_and_what_waits_goes_out_without_him() {
+    let (store, options) = scratch::store().await;
+    let world = World::new(&store, "a").await;
+    let mut writer = writer(&store, &options).await;
+    let all = webhook(&world, Event::ALL, true).await;
+    let (joined, other) = (world.call(1), world.call(2));
+    let told = batch(vec![entry(&world, "call_joined", &joined)]);
+    writer.commit(batch_id(), &world.batch(told)).await.unwrap();
+    // One is delivered, and the answer repeats it; the other facts wait.
+    let sent = take(&world, all).await;
+    assert!(sent.iter().any(|taken| taken.message.data.contains("Carlos")));
+    finish(&world, &sent[0], Verdict::Delivered).await;
+    let ended = world.completed(&joined, world.now.plus_seconds(60));
+    writer.commit(batch_id(), &world.batch(batch(vec![entry(&world, "call_ended", &ended)]))).await.unwrap();
+    writer.commit(batch_id(), &world.batch(batch(vec![entry(&world, "call_joined", &other)]))).await.unwrap();
+    let shown = async || -> Vec<(String, String)> {
+        sqlx::query_as("SELECT event, data::text FROM webhook_events WHERE subject_id IN ($1, $2) ORDER BY seq")
+            .bind(joined.id.0)
+            .bind(joined.caller.customer_id.0)
+            .fetch_all(store.system())
+            .await
+            .unwrap()
+    };
+    let before = shown().await;
+    let mut work = world.work().await;
+    let erased = vez::store::customer_erasure::erase(&mut work, joined.caller.customer_id).await.unwrap();
+    assert_eq!(erased, vez::store::customer_erasure::Erased::Done);
+    work.commit().await.unwrap();
+    let after = shown().await;
+    assert_eq!(before.len(), after.len());
+    for ((event, was), (_, is)) in before.iter().zip(&after) {
+        for his in ["Carlos", "carlos1@", "+55119", "Não liga"] {
+            assert!(was.contains("Carlos") && !is.contains(his), "{his} in {event}: {is}");
+        }
+        let keys = |text: &str| -> Vec<String> {
+            serde_json::from_str::<serde_json::Map<String, Value>>(text)
+                .unwrap()
+                .into_iter()
+                .map(|(key, _)| key)
+                .collect()
+        };
+        assert_eq!(keys(was), keys(is));
+        let value: Value = serde_json::from_str(is).unwrap();
+        let name = if event.starts_with("customer") { "name" } else { "customer_name" };
+        assert_eq!((&value[name], value["id"].is_string()), (&json!(""), true), "{is}");
+    }
+    let answers: i64 = sqlx::query_scalar("SELECT count(*) FROM webhook_attempts WHERE response_body IS NOT NULL")
+        .fetch_one(store.system())
+        .await
+        .unwrap();
+    assert_eq!(answers, 0);
+    // It still goes out, and what is somebody else's is whole.
+    finish(&world, &sent[1], Verdict::Delivered).await;
+    let rest = take(&world, all).await;
+    assert!(rest.iter().any(|taken| taken.subject == joined.id.0 && !taken.message.data.contains("Carlos")));
+    assert!(rest.iter().any(|taken| taken.subject == other.id.0 && taken.message.data.contains("Carlos")));
+}

@@ -67,6 +67,9 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         .iter()
         .any(|limited| path.starts_with(limited));
     let prefix = foreign::prefix_of(path);
+    // Lists take turns within a company.
+    let is_list =
+        operation["parameters"].as_array().is_some_and(|all| all.iter().any(|one| one["name"] == "page_size"));
     let is_streamed = path.starts_with("/api/v1/export/") || prefix == foreign::BURKI;
     let writes = method != "get";
     let wanted = [
@@ -78,7 +81,7 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
         ("413", "PayloadTooLarge", has_body),
         ("416", "RangeNotSatisfiable", operation["responses"].get("206").is_some()),
         ("422", "Unprocessable", writes || prefix == foreign::BURKI),
-        ("429", "TooManyRequests", is_limited || is_streamed || takes_file),
+        ("429", "TooManyRequests", is_limited || is_list || is_streamed || takes_file),
         ("500", "InternalError", true),
         ("503", "Unavailable", true),
     ];

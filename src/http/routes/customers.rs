@@ -171,7 +171,8 @@ async fn update(
 ///
 /// The erasure a person may demand (LGPD, article 18). The customer goes, with everybody who was merged into him. His calls
 /// and appointments stay, without his name, contacts, typed reason and comment, and without custom fields; links made
-/// for him stay without his contacts. Chat, notes of staff, recordings and transcripts are not touched. Refused with
+/// for him stay without his contacts. Notices that name him go; what webhooks were told of him is emptied, and what is still to be
+/// sent goes out without his name and contacts. Chat, notes of staff, recordings and transcripts are not touched. Refused with
 /// `customer_in_call` while he waits or is served, and with `customer_merged` for the id of a duplicate.
 #[utoipa::path(delete, path = "/api/v1/customers/{id}", tag = "Customers", security(("staff" = ["attendant"])),
     responses((status = 200, body = Data<Deleted>)))]

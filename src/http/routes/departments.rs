@@ -233,7 +233,7 @@ async fn remove(
         Ok::<Removal, ApiError>(removal)
     };
     let refused = match removal.await {
-        Ok(Removal::Done { members, .. }) => {
+        Ok(Removal::Done { members }) => {
             gone(&state, staff.tenant, id, &members).await;
             return Ok(Deleted::of(id.0));
         }

@@ -15,8 +15,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::domain::webhook::body;
 use crate::domain::words::words;
-use crate::store::page::push_page;
-use crate::store::{Page, Paged, Result, Sort, Store, StoreError, Work};
+use crate::store::page::{SortKey, push_order, push_page};
+use crate::store::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 
 /// Attempts shown of one delivery; there are more only when it was replayed many times.
 const ATTEMPTS_SHOWN_MAX: i64 = 100;
@@ -132,11 +132,12 @@ pub enum Replayed {
     Inactive,
 }
 
+/// What is told of a delivery; what it is told of stands between this and [`JOINED`].
 const COLUMNS: &str = "SELECT delivery.id, delivery.webhook_id, delivery.event_id, delivery.event, delivery.state, \
     delivery.attempts, delivery.due_at, delivery.finished_at, delivery.inserted_at, event.at, \
     event.data::text AS data, last.url, last.request_headers, last.response_status, last.response_headers, \
-    last.response_body, last.error, last.duration_ms \
-    FROM webhook_deliveries AS delivery \
+    last.response_body, last.error, last.duration_ms FROM ";
+const JOINED: &str = " AS delivery \
     JOIN webhook_events AS event ON event.tenant_id = delivery.tenant_id AND event.id = delivery.event_id \
     LEFT JOIN LATERAL ( \
         SELECT * FROM webhook_attempts AS attempt \
@@ -214,19 +215,19 @@ pub async fn list_deliveries(
     page: Page,
 ) -> Result<Paged<Delivery>> {
     let order = match sort.field {
-        DeliverySort::InsertedAt => "delivery.inserted_at",
-        DeliverySort::FinishedAt => "delivery.finished_at",
+        DeliverySort::InsertedAt => SortKey::Filled("delivery.inserted_at"),
+        DeliverySort::FinishedAt => SortKey::Nullable("delivery.finished_at"),
     };
-    let mut tx = store.tenant_tx(tenant).await?;
     let mut count = QueryBuilder::new("SELECT count(*) FROM webhook_deliveries AS delivery");
     narrow(&mut count, tenant, webhook, filter);
-    let total_count = count.build_query_scalar().fetch_one(&mut *tx).await?;
+    // The page first, what is told of its rows after.
     let mut query = QueryBuilder::new(COLUMNS);
+    query.push("(SELECT * FROM webhook_deliveries AS delivery");
     narrow(&mut query, tenant, webhook, filter);
     push_page(&mut query, order, sort.order, "delivery.seq", page);
-    let rows: Vec<Row> = query.build_query_as().fetch_all(&mut *tx).await?;
-    let items = rows.into_iter().map(Delivery::try_from).collect::<Result<_>>()?;
-    Ok(Paged { items, page, total_count })
+    query.push(")").push(JOINED);
+    push_order(&mut query, order, sort.order, "delivery.seq");
+    lists::read::<Row>(store, tenant, page, count, query).await?.try_map(Delivery::try_from)
 }
 
 fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, webhook: Uuid, filter: &DeliveryFilter) {
@@ -246,6 +247,7 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, webhook: Uuid, f
 pub async fn find_delivery(store: &Store, tenant: TenantId, webhook: Uuid, id: Uuid) -> Result<Option<DeliveryDetail>> {
     let mut tx = store.tenant_tx(tenant).await?;
     let mut query: QueryBuilder<Postgres> = QueryBuilder::new(COLUMNS);
+    query.push("webhook_deliveries").push(JOINED);
     narrow(&mut query, tenant, webhook, &DeliveryFilter::default());
     query.push(" AND delivery.id = ").push_bind(id);
     let Some(row) = query.build_query_as::<Row>().fetch_optional(&mut *tx).await? else { return Ok(None) };

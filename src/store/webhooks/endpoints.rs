@@ -11,8 +11,8 @@ use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TenantId, UserId};
 use crate::domain::locale::Locale;
 use crate::domain::words::words;
-use crate::store::page::push_page;
-use crate::store::{Page, Paged, Result, Sort, Store, StoreError, Work};
+use crate::store::page::{SortKey, push_page};
+use crate::store::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 
 /// Most webhooks of a company: every fact is sent to each.
 pub const WEBHOOKS_MAX: u32 = 20;
@@ -128,22 +128,18 @@ fn spelled(events: &[Event]) -> Vec<String> {
 /// One page of a company's webhooks.
 pub async fn list(store: &Store, tenant: TenantId, sort: Sort<WebhookSort>, page: Page) -> Result<Paged<Webhook>> {
     let order = match sort.field {
-        WebhookSort::InsertedAt => "inserted_at",
-        WebhookSort::Url => "url",
+        WebhookSort::InsertedAt => SortKey::Filled("inserted_at"),
+        WebhookSort::Url => SortKey::Filled("url"),
     };
-    let mut tx = store.tenant_tx(tenant).await?;
-    let total_count = sqlx::query_scalar!("SELECT count(*) AS \"count!\" FROM webhooks WHERE tenant_id = $1", tenant.0)
-        .fetch_one(&mut *tx)
-        .await?;
+    let mut count = QueryBuilder::new("SELECT count(*) FROM webhooks WHERE tenant_id = ");
+    count.push_bind(tenant.0);
     let mut query: QueryBuilder<Postgres> = QueryBuilder::new(
         "SELECT id, url, events, active, description, failing_since, disabled_at, former_secret_until, inserted_at, \
          updated_at FROM webhooks WHERE tenant_id = ",
     );
     query.push_bind(tenant.0);
     push_page(&mut query, order, sort.order, "id", page);
-    let rows: Vec<Row> = query.build_query_as().fetch_all(&mut *tx).await?;
-    let items = rows.into_iter().map(Webhook::try_from).collect::<Result<_>>()?;
-    Ok(Paged { items, page, total_count })
+    lists::read::<Row>(store, tenant, page, count, query).await?.try_map(Webhook::try_from)
 }
 
 /// A webhook of the company.

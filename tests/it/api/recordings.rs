@@ -183,3 +183,34 @@ async fn what_a_crash_left_is_deleted_after_a_day() {
     .await;
     assert!(stored(&app).iter().any(|path| path.ends_with("#1")), "the fresh one is still being written");
 }
+
+#[tokio::test]
+async fn files_that_cannot_be_deleted_do_not_keep_the_others() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let line = company.department("Suporte").await;
+    let ana = company.agent("Ana", &[line]).await;
+    let call = waiting(&app, &company, line).await;
+    attach(&ana.client, &call, "a.txt", "text/plain", b"x").await.expect(201);
+    let home = folder(&app).join(company.tenant.to_string()).join("attachments");
+    // As many as one look finds are folders, which no file's deletion takes away; the one behind them is a file.
+    let stuck = 100;
+    for number in 1..=stuck + 1 {
+        let id = Uuid::from_u128(number);
+        if number <= stuck {
+            std::fs::create_dir_all(home.join(id.to_string()).join("full")).unwrap();
+        } else {
+            std::fs::write(home.join(id.to_string()), "lost").unwrap();
+        }
+        sqlx::query("INSERT INTO unfinished_files VALUES ($1, $2, 'attachments', $3)")
+            .bind(company.tenant.0)
+            .bind(id)
+            .bind(app.now().to_utc())
+            .execute(app.app.store().system())
+            .await
+            .unwrap();
+    }
+    app.advance(DAY + Duration::from_secs(3_700)).await;
+    eventually("the last one is deleted", async || (unfinished(&app).await == stuck as i64).then_some(())).await;
+    assert!(!home.join(Uuid::from_u128(stuck + 1).to_string()).exists());
+}
