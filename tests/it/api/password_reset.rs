@@ -103,10 +103,9 @@ async fn the_mailed_address_is_a_page_that_sets_the_password() {
     let page = format!("http://{}/reset-password", app.addr());
     let read = async |answer: reqwest::Response| {
         assert_eq!(answer.status(), 200);
-        assert_eq!(
-            (&answer.headers()["referrer-policy"], &answer.headers()["cache-control"]),
-            (&"no-referrer", &"no-store")
-        );
+        for (name, value) in [("referrer-policy", "no-referrer"), ("cache-control", "no-store")] {
+            assert_eq!(answer.headers()[name], value);
+        }
         answer.text().await.unwrap()
     };
     let open = async || {
