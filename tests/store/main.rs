@@ -7,6 +7,7 @@ mod feed;
 mod generated;
 mod owner;
 mod record;
+mod recount;
 mod scratch;
 mod staff;
 mod tenancy;
