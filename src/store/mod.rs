@@ -20,6 +20,15 @@
 //! | `numbers` | committed blocks of numbers |
 //! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
+//!
+//! Whoever locks several rows of a company locks them in this order, so that nobody waits in a circle:
+//!
+//! 1. its row of `tenants` (`plans::lock`);
+//! 2. its row of `tenant_counters`, by taking numbers or appending to its feed;
+//! 3. calls, agents and whatever else it has;
+//! 4. its sums, which triggers write, in the order of their keys.
+//!
+//! A batch of the record locks several companies' counters, in the order of their ids, before any call.
 
 pub mod accounts;
 pub mod api_tokens;
