@@ -38,7 +38,7 @@ use crate::store::record::RecordWriter;
 use crate::store::{Store, webhooks};
 use crate::ws::{WsParts, WsState};
 use crate::{http, telemetry, ws};
-pub use database::{Database, connect};
+pub use database::{Database, OWNED_WITHIN, connect};
 
 /// How long stopping may take before what is left is dropped; SIGTERM promises ten seconds in all.
 const SOCKETS_WITHIN: Duration = Duration::from_millis(1_500);

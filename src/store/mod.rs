@@ -97,6 +97,6 @@ pub use connect::{Store, Transaction};
 pub use error::{Result, StoreError};
 pub use feed_bells::{FeedBells, FeedListener, Full, LISTENERS_MAX, LISTENERS_PER_COMPANY_MAX};
 pub use members::Membership;
-pub use migrate::migrate;
+pub use migrate::{migrate, migrate_unserved};
 pub use page::{PAGE_SIZE_MAX, Page, Paged, Sort, SortOrder};
 pub use work::{Author, Work};
