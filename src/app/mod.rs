@@ -21,8 +21,9 @@ use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
 use crate::actors::mail::Deliverer;
 use crate::actors::persistence::Persistence;
+use crate::actors::recounting::Recounts;
 use crate::actors::webhooks::Webhooks;
-use crate::actors::{Probes, System, housekeeping, recounting};
+use crate::actors::{Probes, System, housekeeping};
 use crate::auth::{Passwords, Revocations, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
@@ -179,8 +180,10 @@ impl App {
             Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone()).map_err(anyhow::Error::msg)?;
         let readiness = Readiness::default();
         let reports = Reports::connect(database.options());
+        let recounts = Recounts::new(store.clone());
         let parts = StateParts {
             store: store.clone(),
+            recounts: recounts.clone(),
             reports: reports.clone(),
             queues: queues.clone(),
             hub: hub.clone(),
@@ -240,7 +243,7 @@ impl App {
             tokio::spawn(follower.run()),
             tokio::spawn(async move { limits.sweep_forever().await }),
             tokio::spawn(housekeeping::run(store.clone(), clock.clone(), kept)),
-            tokio::spawn(recounting::run(store.clone(), clock.clone())),
+            tokio::spawn(recounts.run(clock.clone())),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
             tokio::spawn(upkeep.run()),
         ];
