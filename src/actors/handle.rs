@@ -83,7 +83,7 @@ impl Queues {
 
     /// Takes a place. The answer comes after the commit.
     pub async fn join(&self, tenant: TenantId, department: DepartmentId, new: NewCall) -> Answer<Joined> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let shared = self.system.shared();
         let number = self.by_then(&entered, entered.link.numbers.next(&shared.store, tenant)).await??;
@@ -250,7 +250,7 @@ impl Queues {
         intent: Intent,
         after_call: bool,
     ) -> Answer<()> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let by = by.map(|(user_id, name)| roster::effect::Supervisor { user_id, name: Arc::from(name.as_str()) });
         let command = roster::Command::SetStatus { user, by, intent, after_call };
@@ -264,7 +264,7 @@ impl Queues {
 
     /// The agent takes an offer.
     pub async fn accept(&self, tenant: TenantId, user: UserId, offer: GrantId) -> Answer<CallView> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let reply = self.answer_offer(&entered, user, offer, Decision::Accept).await?;
         self.view(&entered, reply)
@@ -272,14 +272,14 @@ impl Queues {
 
     /// The agent does not take an offer. The reason is for people; it is not kept.
     pub async fn decline(&self, tenant: TenantId, user: UserId, offer: GrantId, _reason: Option<String>) -> Answer<()> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         self.answer_offer(&entered, user, offer, Decision::Decline).await.map(|_| ())
     }
 
     /// The agent starts an assigned call.
     pub async fn start(&self, tenant: TenantId, user: UserId, call: CallId) -> Answer<CallView> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let reply = self.call_command_in(&entered, call, Command::Start { call, user }).await?;
         self.view(&entered, reply)
@@ -287,7 +287,7 @@ impl Queues {
 
     /// The agent, or a supervisor, completes a running call.
     pub async fn complete(&self, tenant: TenantId, user: UserId, supervisor: bool, call: CallId) -> Answer<CallView> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         match self.call_command_in(&entered, call, Command::Complete { call, user, supervisor }).await {
             Ok(reply) => self.view(&entered, reply),
@@ -310,7 +310,7 @@ impl Queues {
 
     /// Ends a wrap-up early.
     pub async fn wrap_up_end(&self, tenant: TenantId, user: UserId, call: Option<CallId>) -> Answer<()> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         self.roster_command(&entered, roster::Command::WrapUpEnd { user, call }).await.map(|_| ())
     }
@@ -323,7 +323,7 @@ impl Queues {
         call: Option<CallId>,
         seconds: u32,
     ) -> Answer<Timestamp> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let command = roster::Command::WrapUpExtend { user, call, seconds: u64::from(seconds) };
         match self.roster_command(&entered, command).await? {
@@ -334,7 +334,7 @@ impl Queues {
 
     /// Gives a waiting call to one named agent: `pull` and `assign`.
     pub async fn pick(&self, tenant: TenantId, call: CallId, agent: UserId, by: UserId) -> Answer<CallView> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let shared = self.system.shared();
         let pick = shared.ids.next(shared.clock.now());
