@@ -104,7 +104,7 @@ impl Queues {
         let joined = match self.command_in(&entered, department, command).await {
             // The key means a call that was given to another department a moment ago.
             Err(CallError::Rejected(Rejection::Moved)) => {
-                return self.joined_elsewhere(tenant, new.link_id, new.join_key).await;
+                return self.joined_elsewhere(&entered, new.link_id, new.join_key).await;
             }
             other => other?,
         };
@@ -125,13 +125,14 @@ impl Queues {
     /// The call of a repeated key, from the record, wherever it is now.
     async fn joined_elsewhere(
         &self,
-        tenant: TenantId,
+        entered: &Entered,
         link: Option<LinkId>,
         join_key: Option<String>,
     ) -> Answer<Joined> {
-        let shared = self.system.shared();
+        let (shared, tenant) = (self.system.shared(), entered.link.tenant);
         let (Some(link), Some(key)) = (link, join_key) else { return Err(CallError::Failed) };
-        let found = calls::by_join_key(&shared.store, tenant, link, &key, shared.clock.now()).await?;
+        let found = calls::by_join_key(&shared.store, tenant, link, &key, shared.clock.now());
+        let found = self.by_then(entered, found).await??;
         let call_id = found.ok_or(OVERLOADED)?;
         self.poll(tenant, call_id).await?;
         let state = self.customer_state(tenant, call_id).await?.ok_or(OVERLOADED)?;
@@ -294,11 +295,11 @@ impl Queues {
             Err(CallError::Rejected(Rejection::CallEnded)) => {
                 // Answered from the record: the same command by the same party hears the same.
                 let store = &self.system.shared().store;
-                let view = calls::find(store, tenant, call).await?.ok_or(CallError::NotFound)?;
+                let view = self.by_then(&entered, calls::find(store, tenant, call)).await??;
+                let view = view.ok_or(CallError::NotFound)?;
                 let completed = view.end_reason == Some(EndReason::Completed);
-                if completed
-                    && (view.user_id == Some(user) || events::ended_by(store, tenant, call).await? == Some(user))
-                {
+                let ended_by = self.by_then(&entered, events::ended_by(store, tenant, call));
+                if completed && (view.user_id == Some(user) || ended_by.await?? == Some(user)) {
                     Ok(view)
                 } else {
                     Err(CallError::Rejected(Rejection::CallEnded))
@@ -419,8 +420,9 @@ impl Queues {
     /// the roster does not know somebody: the command line may have made him meanwhile.
     async fn learn(&self, entered: &Entered, user: UserId) -> Answer<bool> {
         let shared = self.system.shared();
-        let _turn = entered.link.changes.lock().await;
-        let row = restore::agent(&shared.store, entered.link.tenant, user, shared.clock.now()).await?;
+        let _turn = self.by_then(entered, entered.link.changes.lock()).await?;
+        let agent = restore::agent(&shared.store, entered.link.tenant, user, shared.clock.now());
+        let row = self.by_then(entered, agent).await??;
         let agent = row.map(load::agent);
         let known = agent.is_some();
         let (profile, snapshot) = agent.map(|agent| (agent.profile, agent.snapshot.map(Box::new))).unzip();

@@ -41,9 +41,11 @@ impl Queues {
         self.writable(entered.link.tenant)?;
         let mut department = match open_department(entered, call) {
             Some(department) => department,
-            None => calls::department_of(&self.system.shared().store, entered.link.tenant, call)
-                .await?
-                .ok_or(CallError::NotFound)?,
+            None => {
+                let store = &self.system.shared().store;
+                let found = self.by_then(entered, calls::department_of(store, entered.link.tenant, call)).await??;
+                found.ok_or(CallError::NotFound)?
+            }
         };
         for _ in 0..MOVES_MAX {
             match self.command_in(entered, department, command.clone()).await {
@@ -175,9 +177,10 @@ impl Queues {
 
     /// Reads a department's settings and sends them to its queue, the newest last.
     pub(super) async fn read_department(&self, entered: &Entered, department: DepartmentId) -> Answer<()> {
-        let _turn = entered.link.changes.lock().await;
         let tenant = entered.link.tenant;
-        let settings = self.system.settings(tenant, department).await?.ok_or(CallError::NotFound)?;
+        let _turn = self.by_then(entered, entered.link.changes.lock()).await?;
+        let settings = self.by_then(entered, self.system.settings(tenant, department)).await??;
+        let settings = settings.ok_or(CallError::NotFound)?;
         // The handle must find the department as soon as this returns.
         entered.link.add_department(&settings);
         self.tell_tenant(entered, TenantMsg::Department { settings })
