@@ -83,7 +83,7 @@ impl Queues {
 
     /// Takes a place. The answer comes after the commit.
     pub async fn join(&self, tenant: TenantId, department: DepartmentId, new: NewCall) -> Answer<Joined> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let shared = self.system.shared();
         let number = self.by_then(&entered, entered.link.numbers.next(&shared.store, tenant)).await??;
@@ -104,7 +104,7 @@ impl Queues {
         let joined = match self.command_in(&entered, department, command).await {
             // The key means a call that was given to another department a moment ago.
             Err(CallError::Rejected(Rejection::Moved)) => {
-                return self.joined_elsewhere(tenant, new.link_id, new.join_key).await;
+                return self.joined_elsewhere(&entered, new.link_id, new.join_key).await;
             }
             other => other?,
         };
@@ -125,13 +125,14 @@ impl Queues {
     /// The call of a repeated key, from the record, wherever it is now.
     async fn joined_elsewhere(
         &self,
-        tenant: TenantId,
+        entered: &Entered,
         link: Option<LinkId>,
         join_key: Option<String>,
     ) -> Answer<Joined> {
-        let shared = self.system.shared();
+        let (shared, tenant) = (self.system.shared(), entered.link.tenant);
         let (Some(link), Some(key)) = (link, join_key) else { return Err(CallError::Failed) };
-        let found = calls::by_join_key(&shared.store, tenant, link, &key, shared.clock.now()).await?;
+        let found = calls::by_join_key(&shared.store, tenant, link, &key, shared.clock.now());
+        let found = self.by_then(entered, found).await??;
         let call_id = found.ok_or(OVERLOADED)?;
         self.poll(tenant, call_id).await?;
         let state = self.customer_state(tenant, call_id).await?.ok_or(OVERLOADED)?;
@@ -250,7 +251,7 @@ impl Queues {
         intent: Intent,
         after_call: bool,
     ) -> Answer<()> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let by = by.map(|(user_id, name)| roster::effect::Supervisor { user_id, name: Arc::from(name.as_str()) });
         let command = roster::Command::SetStatus { user, by, intent, after_call };
@@ -264,7 +265,7 @@ impl Queues {
 
     /// The agent takes an offer.
     pub async fn accept(&self, tenant: TenantId, user: UserId, offer: GrantId) -> Answer<CallView> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let reply = self.answer_offer(&entered, user, offer, Decision::Accept).await?;
         self.view(&entered, reply)
@@ -272,14 +273,14 @@ impl Queues {
 
     /// The agent does not take an offer. The reason is for people; it is not kept.
     pub async fn decline(&self, tenant: TenantId, user: UserId, offer: GrantId, _reason: Option<String>) -> Answer<()> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         self.answer_offer(&entered, user, offer, Decision::Decline).await.map(|_| ())
     }
 
     /// The agent starts an assigned call.
     pub async fn start(&self, tenant: TenantId, user: UserId, call: CallId) -> Answer<CallView> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let reply = self.call_command_in(&entered, call, Command::Start { call, user }).await?;
         self.view(&entered, reply)
@@ -287,18 +288,18 @@ impl Queues {
 
     /// The agent, or a supervisor, completes a running call.
     pub async fn complete(&self, tenant: TenantId, user: UserId, supervisor: bool, call: CallId) -> Answer<CallView> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         match self.call_command_in(&entered, call, Command::Complete { call, user, supervisor }).await {
             Ok(reply) => self.view(&entered, reply),
             Err(CallError::Rejected(Rejection::CallEnded)) => {
                 // Answered from the record: the same command by the same party hears the same.
                 let store = &self.system.shared().store;
-                let view = calls::find(store, tenant, call).await?.ok_or(CallError::NotFound)?;
+                let view = self.by_then(&entered, calls::find(store, tenant, call)).await??;
+                let view = view.ok_or(CallError::NotFound)?;
                 let completed = view.end_reason == Some(EndReason::Completed);
-                if completed
-                    && (view.user_id == Some(user) || events::ended_by(store, tenant, call).await? == Some(user))
-                {
+                let ended_by = self.by_then(&entered, events::ended_by(store, tenant, call));
+                if completed && (view.user_id == Some(user) || ended_by.await?? == Some(user)) {
                     Ok(view)
                 } else {
                     Err(CallError::Rejected(Rejection::CallEnded))
@@ -310,7 +311,7 @@ impl Queues {
 
     /// Ends a wrap-up early.
     pub async fn wrap_up_end(&self, tenant: TenantId, user: UserId, call: Option<CallId>) -> Answer<()> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         self.roster_command(&entered, roster::Command::WrapUpEnd { user, call }).await.map(|_| ())
     }
@@ -323,7 +324,7 @@ impl Queues {
         call: Option<CallId>,
         seconds: u32,
     ) -> Answer<Timestamp> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let command = roster::Command::WrapUpExtend { user, call, seconds: u64::from(seconds) };
         match self.roster_command(&entered, command).await? {
@@ -334,7 +335,7 @@ impl Queues {
 
     /// Gives a waiting call to one named agent: `pull` and `assign`.
     pub async fn pick(&self, tenant: TenantId, call: CallId, agent: UserId, by: UserId) -> Answer<CallView> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let shared = self.system.shared();
         let pick = shared.ids.next(shared.clock.now());
@@ -419,8 +420,9 @@ impl Queues {
     /// the roster does not know somebody: the command line may have made him meanwhile.
     async fn learn(&self, entered: &Entered, user: UserId) -> Answer<bool> {
         let shared = self.system.shared();
-        let _turn = entered.link.changes.lock().await;
-        let row = restore::agent(&shared.store, entered.link.tenant, user, shared.clock.now()).await?;
+        let _turn = self.by_then(entered, entered.link.changes.lock()).await?;
+        let agent = restore::agent(&shared.store, entered.link.tenant, user, shared.clock.now());
+        let row = self.by_then(entered, agent).await??;
         let agent = row.map(load::agent);
         let known = agent.is_some();
         let (profile, snapshot) = agent.map(|agent| (agent.profile, agent.snapshot.map(Box::new))).unzip();

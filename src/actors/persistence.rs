@@ -3,15 +3,21 @@
 //!
 //! What fails for its content is tried tenant by tenant; only the tenant refused alone hears so. What fails because
 //! Postgres is away waits, is tried again, and meanwhile the storage health says so.
+//!
+//! What finds a row locked by somebody else is tried tenant by tenant, too. The tenant concerned is *held*: its writes wait in
+//! a line of their own, in order, and are tried again until the row is free; the others go on. Nothing held is ever refused
+//! for that, so what waits is written once; whoever waits for the commit is answered 503 in time, and may ask again.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use dashmap::DashSet;
 use metrics::{gauge, histogram};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::health::StorageHealth;
 use super::queue::QueueMsg;
@@ -29,8 +35,10 @@ const BATCH_MAX: usize = 512;
 const DRAIN_LOOK: Duration = Duration::from_millis(5);
 
 mod commit;
+mod held;
 
 use commit::CommitTask;
+use held::Held;
 
 /// Who is told what became of a write.
 #[derive(Clone, Debug)]
@@ -81,10 +89,12 @@ pub(super) struct Write {
 pub enum ShardMsg {
     #[expect(private_interfaces, reason = "only actors write")]
     Write(Write),
-    /// Answers once everything received before is committed or refused.
-    Flush { done: oneshot::Sender<()> },
+    /// Answers once everything received of this tenant before is committed or refused.
+    Flush { tenant: TenantId, done: oneshot::Sender<()> },
     /// As `Flush`, and from then on only this generation may write.
     Fence { tenant: TenantId, generation: u64, done: oneshot::Sender<()> },
+    /// A held tenant may be tried again.
+    Again,
     /// A commit is over.
     #[expect(private_interfaces, reason = "sent by the shard to itself")]
     Done(Finished),
@@ -95,8 +105,10 @@ pub enum ShardMsg {
 struct Finished {
     /// `None` once nothing can be written any more.
     writer: Option<RecordWriter>,
-    writes: Vec<Write>,
+    writes: Vec<(u64, Write)>,
     refused: HashSet<TenantId>,
+    /// Nothing of these was committed, and it may be tried again.
+    held: HashSet<TenantId>,
     /// Nothing more can be written by this process.
     fenced: bool,
 }
@@ -106,6 +118,7 @@ struct Finished {
 pub struct Persistence {
     shards: Arc<[ActorRef<ShardMsg>]>,
     pending: Arc<AtomicUsize>,
+    held: Arc<DashSet<TenantId>>,
 }
 
 impl Persistence {
@@ -118,6 +131,7 @@ impl Persistence {
         bells: Bells,
     ) -> Result<Self, ractor::SpawnErr> {
         let pending = Arc::new(AtomicUsize::new(0));
+        let held = Arc::new(DashSet::new());
         let mut shards = Vec::with_capacity(writers.len());
         for (index, writer) in writers.into_iter().enumerate() {
             let shard = Shard {
@@ -126,11 +140,12 @@ impl Persistence {
                 ids: ids.clone(),
                 health: health.clone(),
                 bells: bells.clone(),
+                held: held.clone(),
             };
             let (actor, _) = Actor::spawn(None, shard, (writer, pending.clone())).await?;
             shards.push(actor);
         }
-        Ok(Self { shards: shards.into(), pending })
+        Ok(Self { shards: shards.into(), pending, held })
     }
 
     fn shard(&self, tenant: TenantId) -> Option<&ActorRef<ShardMsg>> {
@@ -141,6 +156,11 @@ impl Persistence {
     /// Entries that are not committed yet, in the whole server.
     pub fn pending(&self) -> usize {
         self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Whether this tenant's writes wait because somebody else holds its rows.
+    pub(super) fn is_held(&self, tenant: TenantId) -> bool {
+        self.held.contains(&tenant)
     }
 
     pub(super) fn write(&self, write: Write) {
@@ -156,7 +176,7 @@ impl Persistence {
     pub async fn flush(&self, tenant: TenantId) {
         let (done, settled) = oneshot::channel();
         if let Some(shard) = self.shard(tenant)
-            && shard.cast(ShardMsg::Flush { done }).is_ok()
+            && shard.cast(ShardMsg::Flush { tenant, done }).is_ok()
         {
             let _ = settled.await;
         }
@@ -193,6 +213,8 @@ struct Shard {
     ids: IdSource,
     health: StorageHealth,
     bells: Bells,
+    /// The held tenants of all shards.
+    held: Arc<DashSet<TenantId>>,
 }
 
 struct State {
@@ -200,6 +222,10 @@ struct State {
     writer: Option<RecordWriter>,
     /// Numbered as they came.
     pending: VecDeque<(u64, Write)>,
+    /// Of these nothing is in `pending`.
+    held: HashMap<TenantId, Held>,
+    /// The last commit was of a held tenant, so the next is not, if anybody else waits.
+    tried_held: bool,
     count: Arc<AtomicUsize>,
     /// The only generation of each tenant that may write; one number per tenant ever started by this process.
     generations: HashMap<TenantId, u64>,
@@ -209,8 +235,8 @@ struct State {
     received: u64,
     /// The number of the first write of the commit under way.
     committing: Option<u64>,
-    /// Who waits until every write up to a number is settled. One per restart of a queue or tenant.
-    flushes: Vec<(u64, oneshot::Sender<()>)>,
+    /// Who waits until every write of a tenant up to a number is settled. One per restart of a queue or tenant.
+    flushes: Vec<(u64, TenantId, oneshot::Sender<()>)>,
 }
 
 impl Actor for Shard {
@@ -226,6 +252,8 @@ impl Actor for Shard {
         Ok(State {
             writer: Some(writer),
             pending: VecDeque::new(),
+            held: HashMap::new(),
+            tried_held: false,
             count,
             generations: HashMap::new(),
             refused: HashSet::new(),
@@ -251,17 +279,20 @@ impl Actor for Shard {
                     write.owner.tell(Settlement::Refused);
                 } else {
                     state.received += 1;
-                    state.pending.push_back((state.received, write));
+                    let line = state.held.get_mut(&write.tenant).map_or(&mut state.pending, |held| &mut held.writes);
+                    line.push_back((state.received, write));
                 }
             }
-            ShardMsg::Flush { done } => state.flushes.push((state.received, done)),
+            ShardMsg::Flush { tenant, done } => state.flushes.push((state.received, tenant, done)),
             ShardMsg::Fence { tenant, generation, done } => {
                 // What an earlier life wrote before it died is still committed; what it writes now is not.
                 state.generations.insert(tenant, generation);
                 state.refused.remove(&tenant);
-                state.flushes.push((state.received, done));
+                state.flushes.push((state.received, tenant, done));
             }
-            ShardMsg::Done(finished) => self.finished(finished, state),
+            // What follows looks who is due.
+            ShardMsg::Again => {}
+            ShardMsg::Done(finished) => self.finished(&myself, finished, state),
         }
         self.begin(&myself, state);
         self.answer_flushes(state);
@@ -271,14 +302,11 @@ impl Actor for Shard {
 
 impl Shard {
     fn begin(&self, myself: &ActorRef<ShardMsg>, state: &mut State) {
-        if state.pending.is_empty() {
-            return;
-        }
+        let Some((writes, again)) = Self::next(state) else { return };
         let Some(writer) = state.writer.take() else { return };
-        let count = state.pending.len().min(BATCH_MAX);
-        state.committing = state.pending.front().map(|(number, _)| *number);
-        let writes: Vec<Write> = state.pending.drain(..count).map(|(_, write)| write).collect();
-        histogram!("vez_commit_batch_writes").record(count as f64);
+        state.tried_held = again;
+        state.committing = writes.first().map(|(number, _)| *number);
+        histogram!("vez_commit_batch_writes").record(writes.len() as f64);
         gauge!("vez_pending_writes").set(state.count.load(Ordering::Relaxed) as f64);
         let task = CommitTask {
             index: self.index,
@@ -287,6 +315,7 @@ impl Shard {
             health: self.health.clone(),
             writer,
             writes,
+            again,
         };
         let myself = myself.clone();
         tokio::spawn(async move {
@@ -295,33 +324,55 @@ impl Shard {
                 Err(fault) => {
                     // What became of the batch is unknown and its writes are gone: only a restart from the record is safe.
                     tracing::error!(%fault, "a commit panicked; the process must stop");
-                    Finished { writer: None, writes: Vec::new(), refused: HashSet::new(), fenced: true }
+                    Finished {
+                        writer: None,
+                        writes: Vec::new(),
+                        refused: HashSet::new(),
+                        held: HashSet::new(),
+                        fenced: true,
+                    }
                 }
             };
             let _ = myself.cast(ShardMsg::Done(finished));
         });
     }
 
-    fn finished(&self, finished: Finished, state: &mut State) {
+    /// What is written next, and whether it is a held tenant's; nothing while a commit is under way.
+    fn next(state: &mut State) -> Option<(Vec<(u64, Write)>, bool)> {
+        state.writer.as_ref()?;
+        let now = Instant::now();
+        let due = state.held.values_mut().filter(|held| held.at <= now).min_by_key(|held| held.at);
+        let (line, again) = match due {
+            Some(held) if !state.tried_held || state.pending.is_empty() => (&mut held.writes, true),
+            _ => (&mut state.pending, false),
+        };
+        let count = line.len().min(BATCH_MAX);
+        (count > 0).then(|| (line.drain(..count).collect(), again))
+    }
+
+    fn finished(&self, myself: &ActorRef<ShardMsg>, mut finished: Finished, state: &mut State) {
         if finished.fenced {
             // Nothing will ever be written again: replies stay unanswered and the process ends.
             self.health.fenced();
-            let lost = finished.writes.len() + state.pending.len();
+            let held: usize = state.held.values().map(|held| held.writes.len()).sum();
+            let lost = finished.writes.len() + state.pending.len() + held;
             state.count.fetch_sub(lost, Ordering::Relaxed);
             state.pending.clear();
+            state.held.clear();
             state.committing = None;
             return;
         }
-        state.writer = finished.writer;
+        state.writer = finished.writer.take();
         state.committing = None;
+        self.hold(myself, &mut finished, state);
         state.count.fetch_sub(finished.writes.len(), Ordering::Relaxed);
         let mut through: BTreeMap<ractor::ActorId, (Owner, u64)> = BTreeMap::new();
         let mut refused: BTreeMap<ractor::ActorId, Owner> = BTreeMap::new();
-        if finished.writes.iter().any(|write| !write.entry.told.is_empty()) {
+        if finished.writes.iter().any(|(_, write)| !write.entry.told.is_empty()) {
             self.bells.webhooks.wake();
         }
         let mut rung = None;
-        for write in &finished.writes {
+        for (_, write) in &finished.writes {
             let told = !write.entry.events.is_empty() && !finished.refused.contains(&write.tenant);
             // Neighbours are mostly of one company.
             if told && rung != Some(write.tenant) {
@@ -330,10 +381,10 @@ impl Shard {
             }
         }
         let may_meet = |call: &CallSnapshot| call.link_id.is_some() && call.status() == Status::Completed;
-        if finished.writes.iter().any(|write| write.entry.call.as_ref().is_some_and(|call| may_meet(call))) {
+        if finished.writes.iter().any(|(_, write)| write.entry.call.as_ref().is_some_and(|call| may_meet(call))) {
             self.bells.appointments.ring();
         }
-        for write in finished.writes {
+        for (_, write) in finished.writes {
             if finished.refused.contains(&write.tenant) {
                 refused.insert(write.owner.id(), write.owner);
             } else {
@@ -345,9 +396,13 @@ impl Shard {
         }
         if !finished.refused.is_empty() {
             // What these tenants wrote meanwhile builds on what was refused.
-            let (gone, kept): (Vec<_>, Vec<_>) =
+            let (mut gone, kept): (Vec<_>, Vec<_>) =
                 state.pending.drain(..).partition(|(_, write)| finished.refused.contains(&write.tenant));
             state.pending = kept.into();
+            for tenant in &finished.refused {
+                self.held.remove(tenant);
+                gone.extend(state.held.remove(tenant).into_iter().flat_map(|held| held.writes));
+            }
             state.count.fetch_sub(gone.len(), Ordering::Relaxed);
             refused.extend(gone.into_iter().map(|(_, write)| (write.owner.id(), write.owner)));
             state.refused.extend(finished.refused);
@@ -358,10 +413,16 @@ impl Shard {
     }
 
     fn answer_flushes(&self, state: &mut State) {
-        let first = state.committing.or(state.pending.front().map(|(number, _)| *number)).unwrap_or(u64::MAX);
-        let (done, waiting): (Vec<_>, Vec<_>) = state.flushes.drain(..).partition(|(due, _)| *due < first);
+        let pending = state.pending.front().map(|(number, _)| *number);
+        let first = state.committing.into_iter().chain(pending).min().unwrap_or(u64::MAX);
+        let held =
+            |tenant: &TenantId| state.held.get(tenant).and_then(|held| held.writes.front()).map(|(number, _)| *number);
+        let (done, waiting): (Vec<_>, Vec<_>) = state
+            .flushes
+            .drain(..)
+            .partition(|(due, tenant, _)| *due < first && held(tenant).is_none_or(|held| *due < held));
         state.flushes = waiting;
-        for (_, done) in done {
+        for (_, _, done) in done {
             let _ = done.send(());
         }
     }

@@ -10,11 +10,11 @@ use crate::config;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::IdSource;
 use crate::store::embedded::Embedded;
-use crate::store::ownership::Ownership;
+use crate::store::ownership::{Claim, Ownership};
 use crate::store::{self, ConnectOptions, StoreError};
 
 /// How long to wait for another process to let go of the database: a deploy in progress (RULES.md).
-const OWNED_WITHIN: Duration = Duration::from_secs(30);
+pub const OWNED_WITHIN: Duration = Duration::from_secs(30);
 /// How often we say that we serve; a crash forgets at most so much.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A database that does not answer by then did not hear us.
@@ -48,9 +48,10 @@ impl Database {
     pub async fn open(config: &config::Database, clock: &Clock, ids: &IdSource) -> anyhow::Result<Self> {
         let (embedded, options) = connect(config).await?;
         let owned = async {
+            // First of all, so that nothing is changed under a server that still serves.
+            let claim = Claim::wait(&options, OWNED_WITHIN).await.context("cannot take the database")?;
             store::migrate(&options).await.context("cannot bring the database up to date")?;
-            let id = ids.uuid(clock.now());
-            Ownership::acquire(&options, id, OWNED_WITHIN, clock).await.context("cannot take the database")
+            claim.own(ids.uuid(clock.now()), clock).await.context("cannot take the database")
         };
         match owned.await {
             Ok(ownership) => Ok(Self { embedded, options, ownership: Arc::new(ownership) }),

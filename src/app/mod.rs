@@ -22,8 +22,9 @@ use crate::actors::handle::Queues;
 use crate::actors::health::{Health, StorageHealth};
 use crate::actors::mail::Deliverer;
 use crate::actors::persistence::Persistence;
+use crate::actors::recounting::Recounts;
 use crate::actors::webhooks::Webhooks;
-use crate::actors::{Probes, System, housekeeping, recounting};
+use crate::actors::{Probes, System, housekeeping};
 use crate::auth::{Passwords, Revocations, Seal, Tokens};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
@@ -39,7 +40,7 @@ use crate::store::record::RecordWriter;
 use crate::store::{Store, webhooks};
 use crate::ws::{WsParts, WsState};
 use crate::{http, telemetry, ws};
-pub use database::{Database, connect};
+pub use database::{Database, OWNED_WITHIN, connect};
 
 /// How long stopping may take before what is left is dropped; SIGTERM promises ten seconds in all.
 const SOCKETS_WITHIN: Duration = Duration::from_millis(1_500);
@@ -180,8 +181,10 @@ impl App {
             Webhooks::new(&config.webhooks, probes.look_up, seal.clone(), clock.clone()).map_err(anyhow::Error::msg)?;
         let readiness = Readiness::default();
         let reports = Reports::connect(database.options());
+        let recounts = Recounts::new(store.clone());
         let parts = StateParts {
             store: store.clone(),
+            recounts: recounts.clone(),
             reports: reports.clone(),
             queues: queues.clone(),
             hub: hub.clone(),
@@ -243,7 +246,7 @@ impl App {
             tokio::spawn(follower.run()),
             tokio::spawn(async move { limits.sweep_forever().await }),
             tokio::spawn(housekeeping::run(store.clone(), clock.clone(), kept)),
-            tokio::spawn(recounting::run(store.clone(), clock.clone())),
+            tokio::spawn(recounts.run(clock.clone())),
             tokio::spawn(database.keep(clock.clone(), health.clone())),
             tokio::spawn(upkeep.run()),
         ];

@@ -11,14 +11,16 @@ use super::{
     Cli, Command, Demo, Migrate, Serve, TenantCommand, TenantCreate, TenantPlan, TenantShow, UserCommand, UserCreate,
     data, demo, export, report, token,
 };
-use crate::app::{App, Parts};
+use crate::app::{App, OWNED_WITHIN, Parts};
 use crate::auth::{Passwords, hash_worker, passwords};
 use crate::config;
 use crate::domain::clock::Clock;
 use crate::domain::ids::{DepartmentId, IdSource, TenantId, UserId};
 use crate::domain::plan::Plan;
 use crate::shutdown::Shutdown;
-use crate::store::{ConnectOptions, Page, Sort, Store, StoreError, departments, migrate, plans, tenants, users};
+use crate::store::{
+    ConnectOptions, Page, Sort, Store, StoreError, departments, migrate_unserved, plans, tenants, users,
+};
 
 /// How long stopping may take in all before the process ends anyway (the promise at SIGTERM is ten seconds).
 const STOP_WITHIN: std::time::Duration = std::time::Duration::from_secs(9);
@@ -97,7 +99,7 @@ async fn until_stopped(app: App, shutdown: &Shutdown) -> anyhow::Result<()> {
 /// Applies migrations and exits.
 async fn bring_up_to_date(command: Migrate) -> anyhow::Result<()> {
     let (embedded, options) = crate::app::connect(&command.database).await?;
-    let done = migrate(&options).await.context("cannot bring the database up to date");
+    let done = migrate_unserved(&options, OWNED_WITHIN).await.context("cannot bring the database up to date");
     if let Some(embedded) = embedded {
         embedded.stop().await;
     }
@@ -135,7 +137,7 @@ pub(super) async fn on_database<T>(
     let (clock, ids) = (Clock::system(), IdSource::random());
     let (embedded, options) = crate::app::connect(config).await?;
     let done = async {
-        migrate(&options).await.context("cannot bring the database up to date")?;
+        migrate_unserved(&options, OWNED_WITHIN).await.context("cannot bring the database up to date")?;
         let store = Store::connect(options.clone(), 2, 1).await?;
         let done = work(&store, options, &clock, &ids).await;
         store.close().await;

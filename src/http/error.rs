@@ -166,9 +166,10 @@ impl From<StoreError> for ApiError {
     /// What no route words better: a key that is taken is worded by the route that wrote it, so here it is a fault.
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) | StoreError::Fenced | StoreError::OwnedElsewhere { .. } => {
-                ApiError::unavailable(error)
-            }
+            StoreError::Unavailable(_)
+            | StoreError::Fenced
+            | StoreError::BeingMigrated
+            | StoreError::OwnedElsewhere { .. } => ApiError::unavailable(error),
             StoreError::CompanyBusy => ApiError::TooManyRequests { retry_after_seconds: RETRY_AFTER_SECONDS },
             // Class 22 is data that cannot be stored, whatever it is; the edge should have refused it, yet the client
             // is the one who can change it.

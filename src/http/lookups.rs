@@ -8,7 +8,7 @@ use dashmap::DashMap;
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::ids::{CallId, TenantId};
 use crate::store::links::{self, Link, LinkStatus};
-use crate::store::{Result, Store, calls};
+use crate::store::{Result, Store, calls, in_time};
 
 /// How long a link row is believed. Long enough that a crowd at one link costs one look-up, short enough that a link
 /// changed by another way than ours is noticed.
@@ -49,7 +49,7 @@ impl Lookups {
         if let Some(known) = self.0.links.get(token).filter(|known| known.until > now) {
             return Ok(Some((known.tenant, current(&known.link, now))));
         }
-        let Some((tenant, link)) = links::by_token(store, token, now).await? else { return Ok(None) };
+        let Some((tenant, link)) = in_time(links::by_token(store, token, now)).await? else { return Ok(None) };
         let link = Arc::new(link);
         self.remember(tenant, &link, now, false);
         Ok(Some((tenant, link)))
@@ -85,7 +85,7 @@ impl Lookups {
         if let Some(tenant) = self.0.tenants.get(&call) {
             return Ok(Some(*tenant));
         }
-        let tenant = calls::tenant_of(store, call).await?;
+        let tenant = in_time(calls::tenant_of(store, call)).await?;
         if let Some(tenant) = tenant {
             self.call_joined(tenant, call);
         }

@@ -13,6 +13,7 @@ use super::public_url::{MailBase, PublicUrl};
 use super::rate_limit::RateLimits;
 use super::token_memory::ApiTokens;
 use crate::actors::handle::Queues;
+use crate::actors::recounting::Recounts;
 use crate::actors::webhooks::Webhooks;
 use crate::auth::{Lockouts, Passwords, Revocations, Seal, Tokens};
 use crate::config::{Config, Turn};
@@ -29,6 +30,7 @@ pub struct AppState {
     pub store: Store,
     /// Questions that may take long.
     pub reports: Reports,
+    pub recounts: Recounts,
     pub queues: Queues,
     /// Sockets that end with a login or a membership.
     pub hub: Hub,
@@ -71,6 +73,7 @@ pub struct AppState {
 pub struct StateParts {
     pub store: Store,
     pub reports: Reports,
+    pub recounts: Recounts,
     pub queues: Queues,
     pub hub: Hub,
     pub tokens: Tokens,
@@ -91,6 +94,7 @@ impl AppState {
         let StateParts {
             store,
             reports,
+            recounts,
             queues,
             hub,
             tokens,
@@ -117,6 +121,7 @@ impl AppState {
         Ok(Self {
             store,
             reports,
+            recounts,
             queues,
             hub,
             callers: Callers::new(tokens.clone(), revocations.clone(), Some(api_tokens)),

@@ -17,6 +17,9 @@ pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 /// How long a caller waits for a connection: commands must be answered within 3 s while Postgres is away (RULES.md).
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long a question may take on which a command waits before it comes to its queue (RULES.md, as above).
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// A connection idle for longer is asked for a sign of life before it is used; asking each time would cost a round trip.
 const CHECK_AFTER_IDLE: Duration = Duration::from_secs(1);
 
@@ -117,6 +120,14 @@ impl Store {
 /// cannot end the literal.
 pub(super) fn begin(tenant: TenantId) -> String {
     format!("BEGIN; SELECT set_config('vez.tenant', '{tenant}', true)")
+}
+
+/// The answer of a short question, or that the database is unavailable: one that hangs refuses nobody by itself.
+pub async fn in_time<T>(question: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, question).await {
+        Ok(answer) => answer,
+        Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
+    }
 }
 
 async fn pool(options: PgConnectOptions, connections: u32, role: DatabaseRole) -> Result<PgPool> {

@@ -43,6 +43,9 @@ pub enum StoreError {
         /// Its last heartbeat.
         seen: Option<Timestamp>,
     },
+    /// Another process has this database and does not serve it yet.
+    #[error("another Vez is bringing this database up to date")]
+    BeingMigrated,
     /// Another process owned this database meanwhile; nothing may be written by us any more.
     #[error("another Vez took this database over")]
     Fenced,

@@ -1,10 +1,13 @@
 //! Owns bringing a database to the present schema and letting the login assume the two roles. It runs with the login's
 //! own rights; nothing else does.
 
+use std::time::Duration;
+
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 
+use super::ownership::Claim;
 use super::{Result, StoreError};
 
 /// The migrations of this version, carried in the binary.
@@ -13,8 +16,34 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 /// Oldest major version of Postgres that we are tested with.
 pub const POSTGRES_MAJOR_MIN: i32 = 14;
 
+/// For commands beside the server: as [`migrate`], but a database that has to be changed is changed only while nobody serves
+/// it. Waits up to `wait` for that, then says who is there.
+pub async fn migrate_unserved(options: &PgConnectOptions, wait: Duration) -> Result<()> {
+    if is_current(options).await? {
+        return migrate(options).await;
+    }
+    let claim = Claim::wait(options, wait).await?;
+    migrate(options).await?;
+    claim.release().await
+}
+
+/// Whether there is nothing to do.
+async fn is_current(options: &PgConnectOptions) -> Result<bool> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    let begun: bool =
+        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut connection).await?;
+    let mut done: Vec<i64> = Vec::new();
+    if begun {
+        done =
+            sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(&mut connection).await?;
+    }
+    connection.close().await?;
+    Ok(MIGRATOR.iter().all(|migration| done.contains(&migration.version)))
+}
+
 /// Brings the database to the present schema, or waits for another process that is doing so. Needs a login that may make
-/// tables and, on first use, roles.
+/// tables and, on first use, roles. Whoever serves the database must hold it already (`ownership`): a migration may rewrite a
+/// table under those who write it.
 pub async fn migrate(options: &PgConnectOptions) -> Result<()> {
     let mut connection = PgConnection::connect_with(options).await?;
     let version = sqlx::query_scalar!("SELECT current_setting('server_version_num')::int AS \"version!\"")

@@ -21,6 +21,15 @@
 //! | `numbers` | committed blocks of numbers |
 //! | `work` | the transaction in which staff change rows, with its author |
 //! | the rest | one aggregate each |
+//!
+//! Whoever locks several rows of a company locks them in this order, so that nobody waits in a circle:
+//!
+//! 1. its row of `tenants` (`plans::lock`);
+//! 2. its row of `tenant_counters`, by taking numbers or appending to its feed;
+//! 3. calls, agents and whatever else it has;
+//! 4. its sums, which triggers write, in the order of their keys.
+//!
+//! A batch of the record locks several companies' counters, in the order of their ids, before any call.
 
 pub mod accounts;
 pub mod api_tokens;
@@ -87,10 +96,10 @@ mod work;
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
 pub use bells::{Bell, Bells};
-pub use connect::{Store, Transaction};
+pub use connect::{Store, Transaction, in_time};
 pub use error::{Result, StoreError};
 pub use feed_bells::{FeedBells, FeedListener, Full, LISTENERS_MAX, LISTENERS_PER_COMPANY_MAX};
 pub use members::Membership;
-pub use migrate::migrate;
+pub use migrate::{migrate, migrate_unserved};
 pub use page::{PAGE_SIZE_MAX, Page, Paged, Sort, SortOrder};
 pub use work::{Author, Work};

@@ -1,5 +1,8 @@
 //! Owns the rule that one process serves a database: a session lock says who, an epoch says since when, and every batch
 //! of the record checks the epoch in its own transaction.
+//!
+//! The lock comes first, then the migrations, then the epoch: a migration may rewrite a table, which must not happen under a
+//! server that still serves. So the lock needs nothing of the schema, not even its roles.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,6 +20,8 @@ use crate::domain::clock::{Clock, Timestamp};
 pub(super) const LOCK_CLASS: i32 = 0x0076_657a;
 /// The session lock of the process that serves.
 const OWNER_LOCK: i32 = -1;
+/// The session lock of a process that has the other one and does not serve yet, nor has said who it is.
+const CLAIM_LOCK: i32 = -3;
 /// Every batch holds it shared; who takes the database over holds it exclusively while it raises the epoch.
 pub(super) const BATCH_LOCK: i32 = -2;
 
@@ -36,28 +41,60 @@ pub struct Ownership {
     lost: AtomicBool,
 }
 
-impl Ownership {
-    /// Takes the database for the process `id`, waiting up to `wait` for another to let go; then says who has it
-    /// (`OwnedElsewhere`). No batch of an earlier owner is under way any more when this returns.
-    ///
-    /// The stored heartbeat stays that of the previous owner until the first [`Ownership::heartbeat`], so that a start
-    /// which fails half-way does not hide for how long nobody was served.
-    pub async fn acquire(options: &PgConnectOptions, id: Uuid, wait: Duration, clock: &Clock) -> Result<Self> {
+/// The right to become the owner, on a connection of its own. While it lasts nobody else serves the database, unless he has
+/// lost his connection and does not know yet. Dropping it lets go.
+#[derive(Debug)]
+pub struct Claim {
+    options: PgConnectOptions,
+    connection: PgConnection,
+}
+
+impl Claim {
+    /// Waits up to `wait` for another process to let go; then says who has the database (`OwnedElsewhere`, or `BeingMigrated`
+    /// when he only has a claim himself).
+    pub async fn wait(options: &PgConnectOptions, wait: Duration) -> Result<Self> {
         let options = session(options);
-        let mut connection = connect(&options).await?;
+        let mut connection = PgConnection::connect_with(&options).await?;
         let waiting = async {
             while !try_lock(&mut connection).await? {
                 tokio::time::sleep(POLL).await;
             }
+            let claimed = format!("SELECT pg_advisory_lock({LOCK_CLASS}, {CLAIM_LOCK})");
+            sqlx::raw_sql(AssertSqlSafe(claimed)).execute(&mut connection).await?;
             Ok::<_, StoreError>(())
         };
         match tokio::time::timeout(wait, waiting).await {
             Ok(locked) => locked?,
             Err(_) => return Err(who_owns(&options).await?),
         }
+        Ok(Self { options, connection })
+    }
+
+    /// Takes the database for the process `id`; it must have been migrated. No batch of an earlier owner is under way any more
+    /// when this returns.
+    ///
+    /// The stored heartbeat stays that of the previous owner until the first [`Ownership::heartbeat`], so that a start
+    /// which fails half-way does not hide for how long nobody was served.
+    pub async fn own(self, id: Uuid, clock: &Clock) -> Result<Ownership> {
+        let Self { options, mut connection } = self;
+        sqlx::raw_sql(DatabaseRole::System.assume()).execute(&mut connection).await?;
         let (epoch, served_until) = raise_epoch(&mut connection, id, clock.now()).await?;
+        let claimed = format!("SELECT pg_advisory_unlock({LOCK_CLASS}, {CLAIM_LOCK})");
+        sqlx::raw_sql(AssertSqlSafe(claimed)).execute(&mut connection).await?;
         let connection = Mutex::new(Some(connection));
-        Ok(Self { epoch, served_until, id, options, connection, lost: AtomicBool::new(false) })
+        Ok(Ownership { epoch, served_until, id, options, connection, lost: AtomicBool::new(false) })
+    }
+
+    /// Lets go.
+    pub async fn release(self) -> Result<()> {
+        Ok(self.connection.close().await?)
+    }
+}
+
+impl Ownership {
+    /// Takes a migrated database for the process `id`, waiting up to `wait` for another to let go.
+    pub async fn acquire(options: &PgConnectOptions, id: Uuid, wait: Duration, clock: &Clock) -> Result<Self> {
+        Claim::wait(options, wait).await?.own(id, clock).await
     }
 
     /// Says that we serve at `now`; cheap, and lost with a crash of the server only for its last moments. Any error of
@@ -171,7 +208,17 @@ async fn write_heartbeat(connection: &mut PgConnection, epoch: i64, id: Uuid, no
 }
 
 async fn who_owns(options: &PgConnectOptions) -> Result<StoreError> {
-    let mut connection = connect(options).await?;
+    let mut connection = PgConnection::connect_with(options).await?;
+    // Whoever has only a claim is not in the table, which may not be there either.
+    let served: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock_shared($1, $2)")
+        .bind(LOCK_CLASS)
+        .bind(CLAIM_LOCK)
+        .fetch_one(&mut connection)
+        .await?;
+    if !served {
+        return Ok(StoreError::BeingMigrated);
+    }
+    sqlx::raw_sql(DatabaseRole::System.assume()).execute(&mut connection).await?;
     let row = sqlx::query!("SELECT owner_id, pid, host, acquired_at, heartbeat_at FROM ownership")
         .fetch_optional(&mut connection)
         .await?;
@@ -184,7 +231,7 @@ async fn who_owns(options: &PgConnectOptions) -> Result<StoreError> {
             seen: row.heartbeat_at.map(Timestamp::from),
         },
         // Somebody holds the lock and has not yet said who it is.
-        None => StoreError::Unavailable(sqlx::Error::PoolTimedOut),
+        None => StoreError::BeingMigrated,
     })
 }
 

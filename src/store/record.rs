@@ -4,12 +4,16 @@
 //! A commit is one statement (`record.sql`) and one round trip: on a busy machine each further one may wait for a turn of
 //! the processor on both sides. The price is that a batch whose connection broke may still lie unread at the server. So
 //! each new connection of a shard raises the shard's generation, and a batch of an older generation is refused there.
+//!
+//! A batch waits for other people's locks for a moment only: it holds the rows of many companies, and whoever is in the way
+//! is in the way of one of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, Connection as _, PgPool, Postgres};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
 use super::ownership::{BATCH_LOCK, LOCK_CLASS};
@@ -51,6 +55,9 @@ pub enum CommitError {
     /// [`STALE_VERSION`] and [`UNKNOWN_TENANT`].
     #[error("the record refused the batch ({code}): {message}")]
     Refused { code: String, message: String },
+    /// Somebody else holds a lock that the batch needs; nothing was committed. Try tenant by tenant.
+    #[error("somebody holds what the batch writes: {message}")]
+    Locked { message: String },
     /// Nothing was committed; try again.
     #[error("the record is unavailable: {message}")]
     Retry { message: String },
@@ -62,6 +69,13 @@ pub enum CommitError {
     Fenced,
 }
 
+/// How long a batch waits for a lock. Longer than our own transactions hold any, and short enough for those who wait with it.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+/// How long one waits that found the lock taken before: whoever is not concerned waits behind it.
+const LOCK_GLANCE: Duration = Duration::from_millis(100);
+
+/// The code of a statement that waited too long for a lock.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// The code of a batch whose owner is not the present one; it becomes [`CommitError::Fenced`].
 const NOT_OWNER: &str = "VZ001";
 /// The code of a batch that a connection since given up had sent; nobody listens to it any more.
@@ -82,7 +96,8 @@ impl CommitError {
             Some("VZ") if code == NOT_OWNER => Self::Fenced,
             Some("VZ") if code == OLD_CONNECTION => Self::Retry { message },
             Some("22" | "23" | "42" | "VZ") => Self::Refused { code, message: database.message().to_owned() },
-            // A serialisation failure or deadlock, a lock or a statement that took too long.
+            _ if code == LOCK_NOT_AVAILABLE => Self::Locked { message },
+            // A serialisation failure or deadlock, a statement that took too long.
             Some("40" | "55") => Self::Retry { message },
             _ if code == "57014" => Self::Retry { message },
             _ => Self::Unknown { message },
@@ -101,11 +116,33 @@ pub struct RecordWriter {
     epoch: i64,
 }
 
-/// The one connection that may write a shard.
+/// The one connection that may write a shard. Dropped, it is closed: given back to the pool, one on which Postgres hangs or a
+/// batch is still under way would hold its place there until that is over.
 #[derive(Debug)]
 struct ShardConnection {
-    connection: PoolConnection<Postgres>,
+    connection: Option<PoolConnection<Postgres>>,
     generation: i64,
+}
+
+impl ShardConnection {
+    /// The connection; there is one until this is dropped.
+    fn get(&mut self) -> Result<&mut PgConnection, CommitError> {
+        self.connection.as_deref_mut().ok_or_else(|| retry(sqlx::Error::PoolClosed))
+    }
+
+    /// From now on its statements wait so long for a lock.
+    async fn wait_for_locks(&mut self, wait: Duration) -> Result<(), CommitError> {
+        let set = format!("SET lock_timeout = '{}ms'", wait.as_millis());
+        sqlx::raw_sql(AssertSqlSafe(set)).execute(self.get()?).await.map(drop).map_err(retry)
+    }
+}
+
+impl Drop for ShardConnection {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(connection.detach());
+        }
+    }
 }
 
 impl RecordWriter {
@@ -117,17 +154,31 @@ impl RecordWriter {
     /// Commits the batch, or says what is known of it. When the future is dropped before it is done, the outcome is
     /// as unknown as after `Unknown`.
     pub async fn commit(&mut self, batch_id: Uuid, batch: &Batch) -> Result<(), CommitError> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.open().await?.0,
-        };
+        let mut connection = self.take().await?;
         let result = self.commit_on(&mut connection, batch_id, batch).await;
-        match result {
-            Ok(()) | Err(CommitError::Refused { .. }) => self.connection = Some(connection),
-            // Nothing is kept of a connection on which something went wrong.
-            Err(_) => drop(connection.connection.detach()),
+        if is_sound(&result) {
+            self.connection = Some(connection);
         }
         result
+    }
+
+    /// As [`RecordWriter::commit`], of a batch that has waited for a lock before: now it only looks whether it is free.
+    pub async fn commit_if_free(&mut self, batch_id: Uuid, batch: &Batch) -> Result<(), CommitError> {
+        let mut connection = self.take().await?;
+        connection.wait_for_locks(LOCK_GLANCE).await?;
+        let result = self.commit_on(&mut connection, batch_id, batch).await;
+        // What became of the batch stands whether or not the connection can be used again.
+        if is_sound(&result) && connection.wait_for_locks(LOCK_WAIT).await.is_ok() {
+            self.connection = Some(connection);
+        }
+        result
+    }
+
+    async fn take(&mut self) -> Result<ShardConnection, CommitError> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => Ok(self.open().await?.0),
+        }
     }
 
     /// Whether the last batch with an unknown outcome was committed. Whatever the answer, what is left over of it can not
@@ -142,12 +193,13 @@ impl RecordWriter {
     /// Makes a new connection the shard's only one, waiting for what an older one is committing; with the batch that was
     /// committed last.
     async fn open(&self) -> Result<(ShardConnection, Option<Uuid>), CommitError> {
-        let mut connection = self.pool.acquire().await.map_err(retry)?;
+        let connection = Some(self.pool.acquire().await.map_err(retry)?);
+        let mut connection = ShardConnection { connection, generation: 0 };
         let (class, shard) = (LOCK_CLASS, self.shard);
         let begin = format!(
             "BEGIN; SELECT pg_advisory_xact_lock_shared({class}, {BATCH_LOCK}), pg_advisory_xact_lock({class}, {shard})"
         );
-        let mut tx = connection.begin_with(AssertSqlSafe(begin)).await.map_err(retry)?;
+        let mut tx = connection.get()?.begin_with(AssertSqlSafe(begin)).await.map_err(retry)?;
         let mark = sqlx::query!(
             "INSERT INTO writer_marks AS mark (shard, generation, epoch) VALUES ($1, 1, $2)
              ON CONFLICT (shard) DO UPDATE SET generation = mark.generation + 1
@@ -162,7 +214,9 @@ impl RecordWriter {
             return Err(CommitError::Fenced);
         }
         tx.commit().await.map_err(retry)?;
-        Ok((ShardConnection { connection, generation: mark.generation }, mark.batch_id))
+        connection.generation = mark.generation;
+        connection.wait_for_locks(LOCK_WAIT).await?;
+        Ok((connection, mark.batch_id))
     }
 
     async fn commit_on(
@@ -172,6 +226,7 @@ impl RecordWriter {
         batch: &Batch,
     ) -> Result<(), CommitError> {
         let Columns { counters, calls, agents, events, customers, links, told } = Columns::of(batch);
+        let generation = connection.generation;
         // The answer is read to its end, which comes after the commit.
         sqlx::query_file!(
             "src/store/record.sql",
@@ -247,7 +302,7 @@ impl RecordWriter {
             &links.call_id as _,
             LOCK_CLASS,
             BATCH_LOCK,
-            connection.generation,
+            generation,
             &told.tenant_id,
             &told.event as _,
             &told.subject_id,
@@ -259,11 +314,16 @@ impl RecordWriter {
             &calls.estimated_wait_seconds as _,
             &calls.estimated_wait_p90_seconds as _,
         )
-        .fetch_all(&mut *connection.connection)
+        .fetch_all(connection.get()?)
         .await
         .map_err(CommitError::of)?;
         Ok(())
     }
+}
+
+/// Whether the connection can be used again: nothing is kept of one on which something went wrong.
+fn is_sound(result: &Result<(), CommitError>) -> bool {
+    matches!(result, Ok(()) | Err(CommitError::Refused { .. } | CommitError::Locked { .. }))
 }
 
 fn retry(error: sqlx::Error) -> CommitError {

@@ -1,18 +1,55 @@
 //! Owns counting everything anew: what the sums of `rollups` should be, from the calls, facts, intervals and customers
 //! themselves, and mending what differs. It stands in nobody's way: it reads one snapshot, in which rows and their sums agree to
 //! the last transaction, and adds the difference afterwards, whatever was added meanwhile.
+//!
+//! A difference may be added at any time and in any order, because everybody adds. So it is added in slices, each a short
+//! transaction of its own: while one lasts, the company's row of counters is locked, which its batches of the record need,
+//! and between two of them they get their turn. A slice that has to wait for anybody gives up and is tried again. What a
+//! crash leaves undone is a difference still, and the next count finds it.
+//!
+//! Sums are by the days of one zone, and triggers add by the zone the company has then. Four steps keep the two together:
+//!
+//! 1. A change of the zone forgets `measured_zone` (migration 0017). Until it is set again nobody is shown these sums.
+//! 2. A count by a new zone says in that column that it has begun. A further change of the zone forgets that, too, even when
+//!    the company moves back to where it was.
+//! 3. It waits until every transaction that was under way then is over: those may still add by an older zone. It waits
+//!    without a lock, so nobody waits for it.
+//! 4. At its end it sets `measured_zone` if that still says what it said, else it counts once more.
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, sleep, timeout};
+
+mod sums;
 
 use super::connect::DatabaseRole;
 use super::{Result, Store, StoreError};
 use crate::domain::ids::TenantId;
+use sums::{Sums, TABLES};
 
 /// Longest time one count may take; ten million calls took two minutes.
 const TAKES_MAX: Duration = Duration::from_secs(30 * 60);
 /// Class of the advisory lock that keeps two counts of one company apart; the other half of its key is the company's.
 const LOCK_CLASS: i32 = 0x0056_5a13;
+/// Rows of sums mended in one transaction: some 10 ms, which is what a batch of the record may have to wait.
+const SLICE_ROWS: i64 = 500;
+/// The pause after each of them, so that mending takes no more than about half of a core.
+const SLICE_PAUSE: Duration = Duration::from_millis(10);
+/// The pause before a slice that gave up is tried again: batches that waited for it catch up first.
+const SLICE_AGAIN: Duration = Duration::from_millis(500);
+/// How often a slice is tried before the count is given up: for longer than any transaction of ours may take.
+const SLICE_TRIES: u32 = 60;
+/// A slice takes nothing that it has to wait for, and does not stop half-way: batches wait for it.
+const SLICE_SESSION: &str = "SET statement_timeout = '5s'; SET lock_timeout = '200ms';
+    SET idle_in_transaction_session_timeout = '5s'; SET synchronous_commit = off; SET enable_seqscan = off";
+/// Comparing reads for minutes and locks nothing that anybody writes.
+const COMPARE_SESSION: &str = "SET statement_timeout = 0; SET lock_timeout = '10s'; SET enable_seqscan = on;
+    SET work_mem = '64MB'; SET timezone = 'UTC'";
+/// How long transactions under way when the zone changed may take; no statement of ours takes half as long.
+const WRITERS_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks whether they are over.
+const WRITERS_LOOK: Duration = Duration::from_millis(20);
+/// What `measured_zone` says while a count by a new zone is under way: no zone's name.
+const COUNTING: &str = "counting";
 
 /// How many rows of sums were not what they should have been, by table: all zero when all was well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,217 +61,6 @@ pub struct Recounted {
     pub agent_status_days: u64,
     pub agent_status_months: u64,
     pub customer_days: u64,
-}
-
-/// A table of sums and where they come from. `$1` is the company, `$2` its zone, `$3` the last day of which not all facts are
-/// kept any more.
-struct Sums {
-    table: &'static str,
-    /// The column that says when: `day` or `month`, and how the source tells it.
-    period: (&'static str, &'static str),
-    keys: &'static [&'static str],
-    /// The sums, each with what one row of the source adds.
-    columns: &'static [&'static str],
-    /// Of these, those that come from facts, which are not kept for ever.
-    of_facts: &'static [&'static str],
-    /// Yields `keys` and `columns`, as often as it likes.
-    source: &'static str,
-}
-
-const CALLS: &str = "FROM calls AS call
-    CROSS JOIN LATERAL (SELECT call.inserted_at AT TIME ZONE $2 AS at) AS local
-    CROSS JOIN LATERAL vez_call_figures(
-        call.inserted_at, call.status, call.end_reason, call.assigned_at, call.accepted_at, call.started_at,
-        call.completed_at, call.wrap_up_ends_at, call.rating, call.service_level_seconds, call.estimated_wait_p90_seconds
-    ) AS f
-    WHERE call.tenant_id = $1 AND (call.started_at IS NOT NULL OR call.completed_at IS NOT NULL)";
-
-const FACTS: &str = "FROM events AS fact
-    CROSS JOIN LATERAL (SELECT fact.at AT TIME ZONE $2 AS at) AS local
-    CROSS JOIN LATERAL vez_fact_figures(fact.kind, fact.data) AS f
-    WHERE fact.tenant_id = $1 AND fact.department_id IS NOT NULL AND {date} > $3
-      AND fact.kind IN ('call_transferred', 'call_returned', 'offer_timed_out', 'offer_declined')";
-
-const DAY: (&str, &str) = ("day", "local.at::date");
-const MONTH: (&str, &str) = ("month", "date_trunc('month', local.at)::date");
-
-const AGENT_COLUMNS: &[&str] = &[
-    "completed",
-    "missed",
-    "cancelled",
-    "answered",
-    "answered_in_time",
-    "wait_seconds",
-    "handled",
-    "talk_seconds",
-    "wrap_up_seconds",
-    "rated",
-    "rating_total",
-    "satisfied",
-    "call_talk_seconds",
-    "transfers",
-    "offers_missed",
-    "offers_declined",
-    "given_talk_seconds",
-];
-const AGENT_SOURCE: &str = "SELECT call.tenant_id, {date} AS {period}, call.department_id, call.user_id,
-                    f.completed, f.missed, f.cancelled, f.answered, f.answered_in_time, f.wait_seconds, f.handled,
-                    f.talk_seconds, f.wrap_up_seconds, f.rated, f.rating_total, f.satisfied,
-                    f.call_talk_seconds, 0 AS transfers, 0 AS offers_missed, 0 AS offers_declined,
-                    0 AS given_talk_seconds
-                 {calls} AND call.user_id IS NOT NULL
-                 UNION ALL
-                 SELECT fact.tenant_id, {date}, fact.department_id, fact.user_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                    f.transfers, f.offers_missed, f.offers_declined, f.given_talk_seconds
-                 {facts} AND fact.user_id IS NOT NULL";
-const STATUS_COLUMNS: &[&str] =
-    &["available_seconds", "capacity_seconds", "paused_seconds", "held_seconds", "disconnected_seconds"];
-const STATUS_SOURCE: &str = "SELECT spent.tenant_id, {date} AS {period}, spent.user_id, f.available_seconds, f.capacity_seconds, f.paused_seconds,
-                    f.held_seconds, f.disconnected_seconds
-                 FROM agent_intervals AS spent
-                 CROSS JOIN LATERAL vez_interval_days(
-                     spent.started_at, spent.ended_at, spent.status, spent.capacity, $2
-                 ) AS f
-                 WHERE spent.tenant_id = $1";
-
-const TABLES: [Sums; 7] = [
-    Sums {
-        table: "call_hours",
-        period: DAY,
-        keys: &["tenant_id", "day", "department_id", "hour"],
-        columns: &[
-            "completed",
-            "missed",
-            "cancelled",
-            "answered",
-            "answered_in_time",
-            "wait_seconds",
-            "abandoned",
-            "abandoned_short",
-            "handled",
-            "talk_seconds",
-            "wrap_up_seconds",
-            "rated",
-            "rating_total",
-            "satisfied",
-            "estimated",
-            "estimate_kept",
-            "transfers",
-            "offers_missed",
-            "offers_declined",
-        ],
-        of_facts: &["transfers", "offers_missed", "offers_declined"],
-        source: "SELECT call.tenant_id, {date} AS {period}, call.department_id, date_part('hour', local.at)::smallint AS hour,
-                    f.completed, f.missed, f.cancelled, f.answered, f.answered_in_time, f.wait_seconds, f.abandoned,
-                    f.abandoned_short, f.handled, f.talk_seconds, f.wrap_up_seconds, f.rated, f.rating_total, f.satisfied,
-                    f.estimated, f.estimate_kept, 0 AS transfers, 0 AS offers_missed, 0 AS offers_declined
-                 {calls}
-                 UNION ALL
-                 SELECT fact.tenant_id, {date}, fact.department_id, date_part('hour', local.at)::smallint,
-                    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, f.transfers, f.offers_missed, f.offers_declined
-                 {facts}",
-    },
-    Sums {
-        table: "wait_days",
-        period: DAY,
-        keys: &["tenant_id", "day", "department_id", "wait_seconds"],
-        columns: &["answered"],
-        of_facts: &[],
-        source: "SELECT call.tenant_id, {date} AS {period}, call.department_id, f.wait_seconds::integer AS wait_seconds,
-                    f.answered
-                 {calls} AND f.answered > 0",
-    },
-    Sums {
-        table: "agent_days",
-        period: DAY,
-        keys: &["tenant_id", "day", "department_id", "user_id"],
-        columns: AGENT_COLUMNS,
-        of_facts: &["transfers", "offers_missed", "offers_declined", "given_talk_seconds"],
-        source: AGENT_SOURCE,
-    },
-    Sums {
-        table: "agent_months",
-        period: MONTH,
-        keys: &["tenant_id", "month", "department_id", "user_id"],
-        columns: AGENT_COLUMNS,
-        of_facts: &["transfers", "offers_missed", "offers_declined", "given_talk_seconds"],
-        source: AGENT_SOURCE,
-    },
-    Sums {
-        table: "agent_status_days",
-        period: ("day", "f.day"),
-        keys: &["tenant_id", "day", "user_id"],
-        columns: STATUS_COLUMNS,
-        of_facts: &[],
-        source: STATUS_SOURCE,
-    },
-    Sums {
-        table: "agent_status_months",
-        period: ("month", "date_trunc('month', f.day)::date"),
-        keys: &["tenant_id", "month", "user_id"],
-        columns: STATUS_COLUMNS,
-        of_facts: &[],
-        source: STATUS_SOURCE,
-    },
-    Sums {
-        table: "customer_days",
-        period: ("day", "(inserted_at AT TIME ZONE $2)::date"),
-        keys: &["tenant_id", "day"],
-        columns: &["customers"],
-        of_facts: &[],
-        source: "SELECT tenant_id, {date} AS {period}, 1 AS customers
-                 FROM customers WHERE tenant_id = $1 AND merged_into IS NULL",
-    },
-];
-
-impl Sums {
-    fn list(names: &[&str], each: impl Fn(&str) -> String) -> String {
-        names.iter().map(|name| each(name)).collect::<Vec<_>>().join(", ")
-    }
-
-    /// Puts what differs into a table of the connection's own: what should be, less what is.
-    fn difference(&self) -> String {
-        let keys = self.keys.join(", ");
-        let stored = Self::list(self.columns, |column| match self.of_facts.contains(&column) {
-            true => format!("CASE WHEN {} > $3 THEN -{column} ELSE 0 END", self.period.0),
-            false => format!("-{column}"),
-        });
-        let sums = Self::list(self.columns, |column| format!("sum({column})::bigint AS {column}"));
-        let (period, date) = self.period;
-        let source = self.source.replace("{calls}", CALLS).replace("{facts}", FACTS);
-        let source = source.replace("{date}", date).replace("{period}", period);
-        format!(
-            "CREATE TEMPORARY TABLE recount_{table} AS
-             SELECT * FROM (
-                 SELECT {keys}, {sums} FROM (
-                     {source} UNION ALL SELECT {keys}, {stored} FROM {table} WHERE tenant_id = $1
-                 ) AS every GROUP BY {keys}
-             ) AS summed WHERE ({columns}) <> ({zeros})",
-            table = self.table,
-            columns = self.columns.join(", "),
-            zeros = Self::list(self.columns, |_| "0".to_owned()),
-        )
-    }
-
-    fn mend(&self) -> String {
-        let added = Self::list(self.columns, |column| format!("{column} = stored.{column} + excluded.{column}"));
-        format!(
-            "INSERT INTO {table} AS stored ({keys}, {columns}) SELECT {keys}, {columns} FROM recount_{table} ORDER BY {keys}
-             ON CONFLICT ({keys}) DO UPDATE SET {added}",
-            table = self.table,
-            keys = self.keys.join(", "),
-            columns = self.columns.join(", "),
-        )
-    }
-
-    fn forget(&self) -> String {
-        format!(
-            "DELETE FROM {table} WHERE tenant_id = $1 AND ({columns}) = ({zeros})",
-            table = self.table,
-            columns = self.columns.join(", "),
-            zeros = Self::list(self.columns, |_| "0".to_owned()),
-        )
-    }
 }
 
 /// The companies whose sums are not kept by the days of their present zone.
@@ -257,9 +83,6 @@ pub async fn recount(store: &Store, tenant: TenantId) -> Result<Option<Recounted
 
 async fn count(connection: &mut PgConnection, tenant: TenantId) -> Result<Option<Recounted>> {
     sqlx::raw_sql(DatabaseRole::System.assume()).execute(&mut *connection).await?;
-    sqlx::raw_sql("SET statement_timeout = 0; SET enable_seqscan = on; SET work_mem = '64MB'; SET timezone = 'UTC'")
-        .execute(&mut *connection)
-        .await?;
     let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, hashtext($2))")
         .bind(LOCK_CLASS)
         .bind(tenant.0.to_string())
@@ -270,28 +93,68 @@ async fn count(connection: &mut PgConnection, tenant: TenantId) -> Result<Option
     }
     loop {
         let Some(zone) = settled_zone(connection, tenant).await? else { return Ok(Some(Recounted::default())) };
-        compare(connection, tenant, &zone).await?;
-        if let Some(counted) = mend(connection, tenant, &zone).await? {
-            return Ok(Some(counted));
+        sqlx::raw_sql(COMPARE_SESSION).execute(&mut *connection).await?;
+        compare(connection, tenant, &zone.name).await?;
+        sqlx::raw_sql(SLICE_SESSION).execute(&mut *connection).await?;
+        let mended = mend(connection, tenant).await?;
+        if is_settled(connection, tenant, &zone).await? {
+            return Ok(Some(mended));
         }
-        // The company moved to another zone meanwhile.
-        for sums in &TABLES {
-            let drop = format!("DROP TABLE recount_{}", sums.table);
-            sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut *connection).await?;
+        // The company moved meanwhile.
+    }
+}
+
+/// The zone to count by.
+struct Zone {
+    name: String,
+    /// What `measured_zone` says meanwhile, unless the company moves; the zone itself when this is `None`.
+    mark: Option<&'static str>,
+}
+
+/// The company's zone, once nobody writes by an older one; `None` when there is no such company.
+async fn settled_zone(connection: &mut PgConnection, tenant: TenantId) -> Result<Option<Zone>> {
+    loop {
+        let row: Option<(String, bool)> =
+            sqlx::query_as("SELECT time_zone, COALESCE(measured_zone = time_zone, false) FROM tenants WHERE id = $1")
+                .bind(tenant.0)
+                .fetch_optional(&mut *connection)
+                .await?;
+        let Some((name, measured)) = row else { return Ok(None) };
+        if measured {
+            // Whoever began by an older zone was over before this was said.
+            return Ok(Some(Zone { name, mark: None }));
+        }
+        let marked = sqlx::query("UPDATE tenants SET measured_zone = $3 WHERE id = $1 AND time_zone = $2")
+            .bind(tenant.0)
+            .bind(&name)
+            .bind(COUNTING)
+            .execute(&mut *connection)
+            .await?;
+        if marked.rows_affected() > 0 {
+            wait_for_writers(connection).await?;
+            return Ok(Some(Zone { name, mark: Some(COUNTING) }));
         }
     }
 }
 
-/// The company's zone, once nobody writes by an older one: every writer of facts holds the counters' row.
-async fn settled_zone(connection: &mut PgConnection, tenant: TenantId) -> Result<Option<String>> {
-    let mut tx = connection.begin().await?;
-    sqlx::query("SELECT FROM tenant_counters WHERE tenant_id = $1 FOR UPDATE").bind(tenant.0).execute(&mut *tx).await?;
-    let zone = sqlx::query_scalar("SELECT time_zone FROM tenants WHERE id = $1")
-        .bind(tenant.0)
-        .fetch_optional(&mut *tx)
-        .await?;
-    tx.commit().await?;
-    Ok(zone)
+/// Returns once every transaction that writes now is over.
+async fn wait_for_writers(connection: &mut PgConnection) -> Result<()> {
+    let next: String =
+        sqlx::query_scalar("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetch_one(&mut *connection).await?;
+    let within = Instant::now() + WRITERS_WITHIN;
+    loop {
+        let over: bool = sqlx::query_scalar("SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8")
+            .bind(&next)
+            .fetch_one(&mut *connection)
+            .await?;
+        if over {
+            return Ok(());
+        }
+        if Instant::now() > within {
+            return Err(sqlx::Error::PoolTimedOut.into());
+        }
+        sleep(WRITERS_LOOK).await;
+    }
 }
 
 async fn compare(connection: &mut PgConnection, tenant: TenantId, zone: &str) -> Result<()> {
@@ -313,39 +176,36 @@ async fn compare(connection: &mut PgConnection, tenant: TenantId, zone: &str) ->
     .fetch_one(&mut *tx)
     .await?;
     for sums in &TABLES {
+        sqlx::raw_sql(AssertSqlSafe(sums.drop_difference())).execute(&mut *tx).await?;
         let mut query = sqlx::query(AssertSqlSafe(sums.difference())).bind(tenant.0).bind(zone);
         if !sums.of_facts.is_empty() {
             query = query.bind(lacking);
         }
         query.execute(&mut *tx).await?;
+        sqlx::raw_sql(AssertSqlSafe(sums.index())).execute(&mut *tx).await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// Adds the differences; `None` when the company has another zone by now.
-async fn mend(connection: &mut PgConnection, tenant: TenantId, zone: &str) -> Result<Option<Recounted>> {
-    let mut tx = connection.begin().await?;
-    sqlx::query("SELECT FROM tenant_counters WHERE tenant_id = $1 FOR UPDATE").bind(tenant.0).execute(&mut *tx).await?;
-    let set = sqlx::query("UPDATE tenants SET measured_zone = $2 WHERE id = $1 AND time_zone = $2")
-        .bind(tenant.0)
-        .bind(zone)
-        .execute(&mut *tx)
-        .await?;
-    if set.rows_affected() == 0 {
-        return Ok(None);
-    }
+/// Adds the differences.
+async fn mend(connection: &mut PgConnection, tenant: TenantId) -> Result<Recounted> {
     let mut changed = [0; TABLES.len()];
     for (sums, changed) in TABLES.iter().zip(&mut changed) {
-        *changed = sqlx::query(AssertSqlSafe(sums.mend())).execute(&mut *tx).await?.rows_affected();
-        if *changed > 0 {
-            sqlx::query(AssertSqlSafe(sums.forget())).bind(tenant.0).execute(&mut *tx).await?;
+        let mut place = 0;
+        loop {
+            let rows = mend_slice(connection, tenant, sums, place).await?;
+            *changed += rows;
+            place += SLICE_ROWS;
+            if rows < SLICE_ROWS as u64 {
+                break;
+            }
+            sleep(SLICE_PAUSE).await;
         }
     }
-    tx.commit().await?;
     let [call_hours, wait_days, agent_days, agent_months, agent_status_days, agent_status_months, customer_days] =
         changed;
-    Ok(Some(Recounted {
+    Ok(Recounted {
         call_hours,
         wait_days,
         agent_days,
@@ -353,5 +213,57 @@ async fn mend(connection: &mut PgConnection, tenant: TenantId, zone: &str) -> Re
         agent_status_days,
         agent_status_months,
         customer_days,
-    }))
+    })
+}
+
+/// Adds the differences after `place`, at most [`SLICE_ROWS`]; how many there were. Whoever is in the way goes first.
+async fn mend_slice(connection: &mut PgConnection, tenant: TenantId, sums: &Sums, place: i64) -> Result<u64> {
+    let mut tries = 1;
+    loop {
+        match try_slice(connection, tenant, sums, place).await {
+            Err(error) if tries < SLICE_TRIES && is_in_the_way(&error) => tries += 1,
+            other => return Ok(other?),
+        }
+        sleep(SLICE_AGAIN).await;
+    }
+}
+
+async fn try_slice(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    sums: &Sums,
+    place: i64,
+) -> std::result::Result<u64, sqlx::Error> {
+    let mut tx = connection.begin().await?;
+    // Batches take this row before any sums: so neither waits for the other half-way.
+    sqlx::query("SELECT FROM tenant_counters WHERE tenant_id = $1 FOR NO KEY UPDATE")
+        .bind(tenant.0)
+        .execute(&mut *tx)
+        .await?;
+    let slice = |statement: String| sqlx::query(AssertSqlSafe(statement)).bind(place).bind(place + SLICE_ROWS);
+    let rows = slice(sums.mend()).execute(&mut *tx).await?.rows_affected();
+    if rows > 0 {
+        slice(sums.forget()).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(rows)
+}
+
+/// Somebody else held a row for too long, or waited for one of ours while we waited for one of his.
+fn is_in_the_way(error: &sqlx::Error) -> bool {
+    matches!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some("55P03" | "40P01"))
+}
+
+/// Says that the sums are those of `zone`; false when the company moved since the count began.
+async fn is_settled(connection: &mut PgConnection, tenant: TenantId, zone: &Zone) -> Result<bool> {
+    // What the slices wrote is as durable as this once this is.
+    sqlx::raw_sql("SET synchronous_commit = on").execute(&mut *connection).await?;
+    let set =
+        sqlx::query("UPDATE tenants SET measured_zone = $2 WHERE id = $1 AND time_zone = $2 AND measured_zone = $3")
+            .bind(tenant.0)
+            .bind(&zone.name)
+            .bind(zone.mark.unwrap_or(&zone.name))
+            .execute(&mut *connection)
+            .await?;
+    Ok(set.rows_affected() > 0)
 }

@@ -144,12 +144,6 @@ pub(super) async fn read(tx: &mut sqlx::PgConnection, tenant: TenantId) -> Resul
 /// Changes what is given. Whether the plan includes it is asked before (`plans::check`).
 pub async fn update(work: &mut Work, change: TenantChange) -> Result<Option<Tenant>> {
     let (tenant, now) = (work.tenant, work.now);
-    if change.time_zone.is_some() {
-        // Sums are kept by the days of this zone. Whoever writes facts holds this row, so nobody goes on in the old one.
-        sqlx::query!("SELECT FROM tenant_counters WHERE tenant_id = $1 FOR UPDATE", tenant.0)
-            .execute(work.tx())
-            .await?;
-    }
     sqlx::query!(
         "UPDATE tenants SET
              name = COALESCE($2, name),

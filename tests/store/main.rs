@@ -8,6 +8,7 @@ mod generated;
 mod lists;
 mod owner;
 mod record;
+mod recount;
 mod scratch;
 mod staff;
 mod sweeps;

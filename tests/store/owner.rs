@@ -6,8 +6,8 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, query_scalar};
 use uuid::Uuid;
 use vez::domain::clock::{Clock, Timestamp};
-use vez::store::StoreError;
-use vez::store::ownership::Ownership;
+use vez::store::ownership::{Claim, Ownership};
+use vez::store::{StoreError, migrate, migrate_unserved};
 
 use crate::scratch;
 
@@ -81,4 +81,44 @@ async fn a_lost_hold_is_taken_again_with_the_same_epoch_unless_another_came_betw
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the lost owner was not told that another came between");
+}
+
+#[tokio::test]
+async fn a_database_is_changed_only_while_nobody_serves_it() {
+    let (_, options) = scratch::store().await;
+    let clock = Clock::system();
+    let moment = Duration::from_millis(200);
+    let owner = Ownership::acquire(&options, Uuid::from_u128(1), moment, &clock).await.unwrap();
+    // There is nothing to change.
+    migrate_unserved(&options, moment).await.unwrap();
+    let mut admin = PgConnection::connect_with(&options).await.unwrap();
+    let last = "(SELECT max(version) FROM _sqlx_migrations)";
+    let older = format!(
+        "CREATE TABLE kept AS SELECT * FROM _sqlx_migrations WHERE version = {last};
+                         DELETE FROM _sqlx_migrations WHERE version = {last}"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(older)).execute(&mut admin).await.unwrap();
+    let found = migrate_unserved(&options, moment).await;
+    assert!(matches!(found, Err(StoreError::OwnedElsewhere { .. })), "{found:?}");
+    owner.release(clock.now()).await.unwrap();
+    sqlx::raw_sql("INSERT INTO _sqlx_migrations SELECT * FROM kept").execute(&mut admin).await.unwrap();
+    migrate_unserved(&options, moment).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_empty_database_is_claimed_before_it_is_made() {
+    let mut admin = PgConnection::connect_with(&scratch::server().options("postgres")).await.unwrap();
+    sqlx::raw_sql("CREATE DATABASE empty_one").execute(&mut admin).await.unwrap();
+    let options = scratch::server().options("empty_one");
+    let clock = Clock::system();
+    let moment = Duration::from_millis(200);
+    let claim = Claim::wait(&options, moment).await.unwrap();
+    for found in [Claim::wait(&options, moment).await.map(drop), migrate_unserved(&options, moment).await] {
+        assert!(matches!(found, Err(StoreError::BeingMigrated)), "{found:?}");
+    }
+    migrate(&options).await.unwrap();
+    let owner = claim.own(Uuid::from_u128(1), &clock).await.unwrap();
+    assert_eq!((owner.epoch, owner.served_until), (1, None));
+    let found = Claim::wait(&options, moment).await;
+    assert!(matches!(found, Err(StoreError::OwnedElsewhere { .. })), "{found:?}");
 }

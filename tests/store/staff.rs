@@ -1,10 +1,12 @@
 //! Companies, staff, departments and logins.
 
+use sqlx::Connection as _;
 use vez::domain::department::RoutingStrategy;
 use vez::store::departments::{self, DepartmentChange, DepartmentSort};
 use vez::store::sessions::{self, NewSession, Rotated};
+use vez::store::tenants::TenantChange;
 use vez::store::users::{self, UserChange, UserFilter, UserSort};
-use vez::store::{Membership, Page, Sort, SortOrder, StoreError, tenants};
+use vez::store::{Membership, Page, Sort, SortOrder, StoreError, plans, tenants};
 
 use crate::scratch;
 use crate::world::World;
@@ -156,4 +158,36 @@ async fn a_company_reads_as_it_was_made() {
     assert!(matches!(taken, Err(StoreError::Conflict { constraint }) if constraint == "tenants_slug_key"));
     store.ping().await.unwrap();
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_company_is_changed_while_others_are_made_in_it() {
+    let (store, options) = scratch::store().await;
+    let world = World::new(&store, "a").await;
+    let moved = |zone| TenantChange { time_zone: Some(zone), ..TenantChange::default() };
+    // One has asked the plan and will take a number, the other moves the company meanwhile.
+    let mut making = world.work().await;
+    plans::lock(&mut making).await.unwrap();
+    let moving = async {
+        let mut work = world.work().await;
+        tenants::update(&mut work, moved(chrono_tz::Asia::Kathmandu)).await.unwrap();
+        work.commit().await.unwrap();
+    };
+    let made = async {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        let change = DepartmentChange { name: Some("Nova".to_owned()), ..DepartmentChange::default() };
+        departments::create(&mut making, world.ids.next(world.now), change).await.unwrap();
+        making.commit().await.unwrap();
+    };
+    tokio::join!(moving, made);
+
+    // A change of the company waits for nobody who appends to its feed.
+    let mut appending = sqlx::PgConnection::connect_with(&options).await.unwrap();
+    let mut held = appending.begin().await.unwrap();
+    sqlx::query("SELECT FROM tenant_counters FOR UPDATE").execute(&mut *held).await.unwrap();
+    let mut work = world.work().await;
+    sqlx::raw_sql("SET LOCAL lock_timeout = '200ms'").execute(work.tx()).await.unwrap();
+    let company = tenants::update(&mut work, moved(chrono_tz::Asia::Tokyo)).await.unwrap().unwrap();
+    work.commit().await.unwrap();
+    assert_eq!(company.time_zone, chrono_tz::Asia::Tokyo);
 }

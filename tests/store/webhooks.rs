@@ -306,3 +306,32 @@ async fn who_is_erased_is_in_no_webhook_and_what_waits_goes_out_without_him() {
     assert!(rest.iter().any(|taken| taken.subject == joined.id.0 && !taken.message.data.contains("Carlos")));
     assert!(rest.iter().any(|taken| taken.subject == other.id.0 && taken.message.data.contains("Carlos")));
 }
+
+#[tokio::test]
+async fn what_was_taken_by_a_statement_whose_answer_was_lost_is_due_again() {
+    let (store, options) = scratch::store().await;
+    let world = World::new(&store, "a").await;
+    let mut writer = writer(&store, &options).await;
+    let endpoint = webhook(&world, Event::ALL, true).await;
+    for number in 1..=2 {
+        let joined = batch(vec![entry(&world, "call_joined", &world.call(number))]);
+        writer.commit(batch_id(), &world.batch(joined)).await.unwrap();
+    }
+    let taken = take(&world, endpoint).await;
+    let (ours, lost) = taken.split_at(1);
+    assert!(!lost.is_empty());
+    let due = webhooks::recover_lost(&store, &[ours[0].delivery]).await.unwrap();
+    assert_eq!(due.len(), lost.len());
+    assert!(due.iter().all(|(found, _)| *found == endpoint));
+    let again: Vec<_> = take(&world, endpoint).await.iter().map(|taken| taken.delivery).collect();
+    let mut expected: Vec<_> = lost.iter().map(|taken| taken.delivery).collect();
+    expected.sort_unstable();
+    assert_eq!(
+        {
+            let mut again = again;
+            again.sort_unstable();
+            again
+        },
+        expected
+    );
+}

@@ -18,9 +18,10 @@ use crate::store::calls;
 const MOVES_MAX: usize = 3;
 
 impl Queues {
-    pub(super) fn writable(&self) -> Answer<()> {
+    /// Whether changes of this company can be stored now.
+    pub(super) fn writable(&self, tenant: TenantId) -> Answer<()> {
         let shared = self.system.shared();
-        if shared.health.now() != Health::Up {
+        if shared.health.now() != Health::Up || shared.persistence.is_held(tenant) {
             return Err(UNAVAILABLE);
         }
         if shared.persistence.pending() > PENDING_WRITES_MAX {
@@ -31,18 +32,20 @@ impl Queues {
 
     /// A command that changes the record, to the queue of an open call.
     pub(super) async fn call_command(&self, tenant: TenantId, call: CallId, command: Command) -> Answer<Reply> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         self.call_command_in(&entered, call, command).await
     }
 
     pub(super) async fn call_command_in(&self, entered: &Entered, call: CallId, command: Command) -> Answer<Reply> {
-        self.writable()?;
+        self.writable(entered.link.tenant)?;
         let mut department = match open_department(entered, call) {
             Some(department) => department,
-            None => calls::department_of(&self.system.shared().store, entered.link.tenant, call)
-                .await?
-                .ok_or(CallError::NotFound)?,
+            None => {
+                let store = &self.system.shared().store;
+                let found = self.by_then(entered, calls::department_of(store, entered.link.tenant, call)).await??;
+                found.ok_or(CallError::NotFound)?
+            }
         };
         for _ in 0..MOVES_MAX {
             match self.command_in(entered, department, command.clone()).await {
@@ -72,7 +75,7 @@ impl Queues {
         department: DepartmentId,
         command: Command,
     ) -> Answer<Reply> {
-        self.writable()?;
+        self.writable(entered.link.tenant)?;
         let _place = entered.link.in_flight.clone().try_acquire_owned().map_err(|_| OVERLOADED)?;
         let actor = self.queue(entered, department).await?;
         let (reply, answer) = oneshot::channel();
@@ -87,7 +90,7 @@ impl Queues {
         grant: GrantId,
         decision: Decision,
     ) -> Answer<Reply> {
-        self.writable()?;
+        self.writable(entered.link.tenant)?;
         let _place = entered.link.in_flight.clone().try_acquire_owned().map_err(|_| OVERLOADED)?;
         let (reply, answer) = oneshot::channel();
         self.tell_tenant(entered, TenantMsg::Offer { grant, user, decision, reply })?;
@@ -174,9 +177,10 @@ impl Queues {
 
     /// Reads a department's settings and sends them to its queue, the newest last.
     pub(super) async fn read_department(&self, entered: &Entered, department: DepartmentId) -> Answer<()> {
-        let _turn = entered.link.changes.lock().await;
         let tenant = entered.link.tenant;
-        let settings = self.system.settings(tenant, department).await?.ok_or(CallError::NotFound)?;
+        let _turn = self.by_then(entered, entered.link.changes.lock()).await?;
+        let settings = self.by_then(entered, self.system.settings(tenant, department)).await??;
+        let settings = settings.ok_or(CallError::NotFound)?;
         // The handle must find the department as soon as this returns.
         entered.link.add_department(&settings);
         self.tell_tenant(entered, TenantMsg::Department { settings })

@@ -34,7 +34,7 @@ impl Queues {
         to: Destination,
         by: TransferredBy,
     ) -> Answer<CallView> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let admission = self.ask(&entered, to.department_id, QueueMsg::Admission).await?;
         if open_department(&entered, call) != Some(to.department_id) {
@@ -59,7 +59,7 @@ impl Queues {
 
     /// Staff takes a call that was not started out of the line: it ends as `withdrawn`.
     pub async fn withdraw(&self, tenant: TenantId, call: CallId, by: UserId) -> Answer<CallView> {
-        self.writable()?;
+        self.writable(tenant)?;
         let entered = self.system.enter(tenant).await?;
         let command = Command::End { call, reason: EndReason::Withdrawn, by: Some(by) };
         match self.call_command_in(&entered, call, command).await {

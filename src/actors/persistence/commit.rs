@@ -1,5 +1,5 @@
-//! Owns one commit from the batch to its outcome, however long Postgres is away. What is refused for its content is tried
-//! tenant by tenant, so that a poison row stops nobody else.
+//! Owns one commit from the batch to its outcome, however long Postgres is away. What is refused for its content, or finds a
+//! row locked, is tried tenant by tenant, so that a poison row or a foreign transaction stops nobody else.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -17,6 +17,9 @@ const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MOST: Duration = Duration::from_millis(500);
 /// A commit that takes longer is given up, and its outcome asked for: a Postgres that hangs is away, too.
 const COMMIT_WITHIN: Duration = Duration::from_secs(4);
+/// Companies in a row that find a row locked before the others of their batch are not tried: then it is no row of one of them
+/// that is locked, and each further try would take its time from everybody.
+const HELD_IN_A_ROW: u32 = 4;
 /// Failures in a row before the storage counts as away: one may be a dropped connection.
 const FAILURES_UNTIL_AWAY: u32 = 2;
 
@@ -27,25 +30,38 @@ pub(super) struct CommitTask {
     pub(super) ids: IdSource,
     pub(super) health: StorageHealth,
     pub(super) writer: RecordWriter,
-    pub(super) writes: Vec<Write>,
+    pub(super) writes: Vec<(u64, Write)>,
+    /// They found a row locked before: they only look whether it is free.
+    pub(super) again: bool,
 }
 
 impl CommitTask {
     pub(super) async fn run(mut self) -> Finished {
         let mut refused = HashSet::new();
+        let mut held = HashSet::new();
         let mut fenced = false;
-        let whole = batch(self.writes.iter());
+        let whole = batch(self.writes.iter().map(|(_, write)| write));
         let started = self.clock.now();
-        match self.commit(&whole).await {
+        match self.commit(&whole, self.again).await {
             Ok(()) => {}
             Err(CommitError::Fenced) => fenced = true,
+            Err(CommitError::Locked { .. }) if self.again => held.extend(whole.tenants.into_keys()),
             Err(_) => {
-                // Refused for its content: the tenants one by one, so that a poison row stops nobody else.
+                let mut in_a_row = 0;
                 for (tenant, part) in whole.tenants {
+                    if in_a_row >= HELD_IN_A_ROW {
+                        held.insert(tenant);
+                        continue;
+                    }
                     let alone = Batch { tenants: BTreeMap::from([(tenant, part)]) };
-                    match self.commit(&alone).await {
-                        Ok(()) => {}
+                    match self.commit(&alone, true).await {
+                        Ok(()) => in_a_row = 0,
                         Err(CommitError::Fenced) => fenced = true,
+                        Err(CommitError::Locked { message }) => {
+                            tracing::warn!(%tenant, %message, "somebody holds a company's rows; its changes wait");
+                            in_a_row += 1;
+                            held.insert(tenant);
+                        }
                         Err(error) => {
                             counter!("vez_writes_refused_total").increment(1);
                             tracing::error!(%tenant, %error, "the record refused a tenant's changes; its actors restart");
@@ -56,16 +72,22 @@ impl CommitTask {
             }
         }
         histogram!("vez_commit_seconds").record(self.clock.now().since(started).as_secs_f64());
-        Finished { writer: Some(self.writer), writes: self.writes, refused, fenced }
+        Finished { writer: Some(self.writer), writes: self.writes, refused, held, fenced }
     }
 
-    /// Commits one batch; returns only when it is committed, refused for its content, or we are fenced.
-    async fn commit(&mut self, batch: &Batch) -> Result<(), CommitError> {
+    /// Commits one batch; returns only when it is committed, refused for its content, locked out, or we are fenced.
+    async fn commit(&mut self, batch: &Batch, again: bool) -> Result<(), CommitError> {
         let mut failures = 0;
         let mut pause = RETRY_FIRST;
         loop {
             let id = self.ids.uuid(self.clock.now());
-            let commit = tokio::time::timeout(COMMIT_WITHIN, self.writer.commit(id, batch)).await;
+            let commit = async {
+                match again {
+                    true => self.writer.commit_if_free(id, batch).await,
+                    false => self.writer.commit(id, batch).await,
+                }
+            };
+            let commit = tokio::time::timeout(COMMIT_WITHIN, commit).await;
             let late = || CommitError::Unknown { message: "Postgres did not answer in time".into() };
             let outcome = match commit.unwrap_or_else(|_| Err(late())) {
                 Err(CommitError::Unknown { message }) => self.settle_unknown(id, message).await,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::Sender;
@@ -22,6 +23,8 @@ use crate::store::{Result, Store};
 const PLACED_AT_ONCE: u32 = 500;
 /// How long to wait after Postgres refused us.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long after its answer was lost a statement may still take something: longer than Postgres lets any of ours run.
+const LATE_WITHIN: Duration = Duration::from_secs(20);
 /// How long attempts under way may take once the server stops; what is not over then is made again by the next one.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -69,6 +72,8 @@ pub(super) struct Deliverer {
     /// Over, and not kept yet; at most [`SENDING_MAX`].
     finished: Vec<Finished>,
     recovered: bool,
+    /// Until then something may have been taken for us that we never heard of.
+    lost_until: Option<Instant>,
     /// Deliveries may be there that were not looked at.
     new: bool,
 }
@@ -82,6 +87,7 @@ impl Deliverer {
             tasks: HashMap::new(),
             finished: Vec::new(),
             recovered: false,
+            lost_until: None,
             new: true,
         }
     }
@@ -96,10 +102,12 @@ impl Deliverer {
                 tracing::warn!(%error, "webhooks wait for Postgres");
             }
             let wake_at = self.wake_at();
+            let lost_until = self.lost_until.filter(|_| worked.is_ok());
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => break,
                 () = tokio::time::sleep(PAUSE), if worked.is_err() => {}
+                () = tokio::time::sleep_until(lost_until.unwrap_or_else(Instant::now)), if lost_until.is_some() => {}
                 Some(joined) = self.sending.join_next_with_id() => self.note(joined),
                 () = outbox.woken(), if worked.is_ok() => self.new = true,
                 () = clock.sleep_until(wake_at.unwrap_or_default()), if worked.is_ok() && wake_at.is_some() => {}
@@ -141,6 +149,7 @@ impl Deliverer {
             self.recovered = true;
         }
         self.keep_finished().await?;
+        self.recover_lost().await?;
         if store.bells().webhooks.take_reload() {
             match webhooks::all_due(&store).await {
                 Ok(due) => self.look_at(due),
@@ -156,6 +165,23 @@ impl Deliverer {
             self.new = more;
         }
         self.take_due().await
+    }
+
+    /// Whatever is being sent and not by us stands in the way of its line until it is due again.
+    async fn recover_lost(&mut self) -> Result<()> {
+        let Some(until) = self.lost_until else { return Ok(()) };
+        let over = Instant::now() >= until;
+        let mut ours: Vec<_> = self.tasks.values().map(|task| task.delivery).collect();
+        ours.extend(self.finished.iter().map(|finished| finished.delivery));
+        let due = webhooks::recover_lost(&self.parts.store, &ours).await?;
+        if !due.is_empty() {
+            tracing::info!(deliveries = due.len(), "webhooks that were taken and never called are called again");
+        }
+        self.look_at(due);
+        if over {
+            self.lost_until = None;
+        }
+        Ok(())
     }
 
     fn look_at(&mut self, due: Vec<(Endpoint, Timestamp)>) {
@@ -190,7 +216,11 @@ impl Deliverer {
             room -= gets;
             taking.push((endpoint, gets));
         }
-        let taken = webhooks::take_due(&self.parts.store, self.parts.epoch, now, &taking).await?;
+        let taken = webhooks::take_due(&self.parts.store, self.parts.epoch, now, &taking).await;
+        if taken.is_err() {
+            self.lost_until = Some(Instant::now() + LATE_WITHIN);
+        }
+        let taken = taken?;
         let nothing = taken.is_empty();
         for one in taken {
             if let Some(desk) = self.desks.get_mut(&one.endpoint) {

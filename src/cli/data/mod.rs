@@ -13,12 +13,13 @@ use tokio::sync::mpsc;
 use super::commands::say;
 use super::generate::{self, Plan, Sink};
 use super::progress;
+use crate::app::OWNED_WITHIN;
 use crate::config::Database;
 use crate::domain::clock::Clock;
 use crate::domain::ids::{IdSource, TenantId};
 use crate::store::generated::{self, CallRow, Chunk, CustomerRow, FactRow, IntervalRow, LinkRow, Loader};
 use crate::store::numbers::{self, Counter};
-use crate::store::{ConnectOptions, Store, migrate};
+use crate::store::{ConnectOptions, Store, migrate_unserved};
 use company::Filled;
 
 /// Calls of one transaction: large enough that its own cost does not count, small enough that memory stays flat and that a
@@ -91,7 +92,7 @@ pub async fn run(command: DataCommand) -> anyhow::Result<()> {
     let DataCommand::Generate(command) = command;
     let (embedded, options) = crate::app::connect(&command.database).await?;
     let done = async {
-        migrate(&options).await.context("cannot bring the database up to date")?;
+        migrate_unserved(&options, OWNED_WITHIN).await.context("cannot bring the database up to date")?;
         let store = Store::connect(options.clone(), 2, 1).await?;
         let done = fill(&store, &options, &command).await;
         store.close().await;

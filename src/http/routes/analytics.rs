@@ -18,7 +18,7 @@ use crate::http::input::{DateRange, Params, Query, QueryInput};
 use crate::http::state::AppState;
 use crate::reports::analytics::{self, AgentReport, Customers, Days, Waits};
 use crate::store::Transaction;
-use crate::store::recount::{Recounted, recount};
+use crate::store::recount::Recounted;
 use crate::store::tenants;
 
 /// Days before its end at which a range begins when nobody says otherwise (Voki: 30, and 7 for the hours).
@@ -323,12 +323,13 @@ async fn trends(
 /// Count all figures anew
 ///
 /// From the calls themselves, and mend what differs: nothing, when all is well. Nobody has to call this; it is how you can be
-/// sure. Takes some seconds for each million calls, and nobody waits for it but you. 429 while it is under way already.
+/// sure. Takes some seconds for each million calls, and nobody waits for it but you. One company is counted at a time in the
+/// whole server: 429 with `Retry-After` while a count is under way.
 #[utoipa::path(post, path = "/api/v1/analytics/refresh-views", tag = "Analytics", security(("staff" = ["manager"])),
     responses((status = 200, body = Data<Refreshed>)))]
 async fn refresh_views(State(state): State<AppState>, staff: Manager) -> Result<Data<Refreshed>, ApiError> {
     let busy = ApiError::TooManyRequests { retry_after_seconds: RECOUNTED_WITHIN_SECONDS };
-    let counted = recount(&state.store, staff.tenant).await?.ok_or(busy)?;
+    let counted = state.recounts.ask(staff.tenant).await?.ok_or(busy)?;
     let Recounted { call_hours, wait_days, customer_days, .. } = counted;
     let agents = counted.agent_days + counted.agent_months;
     let agent_times = counted.agent_status_days + counted.agent_status_months;

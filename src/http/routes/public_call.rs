@@ -25,7 +25,7 @@ use crate::http::public_url::BaseUrl;
 use crate::http::routes::call_status::{CallStatus, look};
 use crate::http::state::AppState;
 use crate::store::links::{Link, LinkStatus};
-use crate::store::{calls, customers, tenants};
+use crate::store::{calls, customers, in_time, tenants};
 
 /// Longest token worth looking up; ours have 20 characters.
 const LINK_TOKEN_BYTES_MAX: usize = 64;
@@ -267,10 +267,10 @@ async fn earlier_call(
     let now = state.clock.now();
     let link_id: LinkId = link.id;
     if link.single_use {
-        return Ok(calls::by_single_use_link(&state.store, tenant, link_id, now).await?);
+        return Ok(in_time(calls::by_single_use_link(&state.store, tenant, link_id, now)).await?);
     }
     match join_key(link, given_key) {
-        Some(key) => Ok(calls::by_join_key(&state.store, tenant, link_id, &key, now).await?),
+        Some(key) => Ok(in_time(calls::by_join_key(&state.store, tenant, link_id, &key, now)).await?),
         None => Ok(None),
     }
 }
@@ -289,7 +289,7 @@ async fn known_customer(
     if email.is_none() && phone.is_none() {
         return Ok(None);
     }
-    Ok(customers::match_contact(&state.store, tenant, email, phone).await?)
+    Ok(in_time(customers::match_contact(&state.store, tenant, email, phone)).await?)
 }
 
 #[cfg(test)]

@@ -107,6 +107,22 @@ pub async fn recover(store: &Store) -> Result<u64> {
     Ok(done.rows_affected())
 }
 
+/// Makes due again what is being sent and is none of `ours`: it was taken by a statement whose answer was lost. Which endpoints
+/// have something due by that, and since when.
+pub async fn recover_lost(store: &Store, ours: &[Uuid]) -> Result<Vec<(Endpoint, Timestamp)>> {
+    let rows = sqlx::query!(
+        "UPDATE webhook_deliveries SET state = 'due' WHERE state = 'sending' AND id <> ALL ($1)
+         RETURNING tenant_id, webhook_id, due_at",
+        ours
+    )
+    .fetch_all(store.system())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (Endpoint { tenant: TenantId(row.tenant_id), webhook: row.webhook_id }, Timestamp::from(row.due_at)))
+        .collect())
+}
+
 /// Puts up to `limit` new deliveries in line, oldest first; which endpoints have something due by that and since when, and
 /// whether there may be more.
 pub async fn place_new(store: &Store, limit: u32) -> Result<(Vec<(Endpoint, Timestamp)>, bool)> {

@@ -10,9 +10,9 @@ use vez::store::recount::{Recounted, recount};
 use vez::store::tenants::Plan;
 
 use super::{each, keys};
-use crate::harness::TestApp;
 use crate::harness::builders::{Company, Member};
 use crate::harness::client::{Answer, Client};
+use crate::harness::{TestApp, eventually};
 use crate::people::at_work;
 
 const PATHS: [&str; 4] = ["overview", "hourly", "agents", "trends"];
@@ -218,7 +218,7 @@ async fn only_managers_of_a_full_plan_see_agents_and_trends() {
     }
     for what in ["agents", "trends"] {
         let answer = boss.client.get(&format!("/api/v1/analytics/{what}")).await;
-        answer.expect_error(403, "Plan limit reached: the basic plan includes only the basic analytics");
+        answer.expect_plan_limit("Plan limit reached: the basic plan includes only the basic analytics");
     }
     app.stop().await;
 }
@@ -353,8 +353,14 @@ async fn after_a_restart_the_wallboard_shows_the_day_before_any_queue_runs() {
     let app = TestApp::start().await;
     let scene = Scene::new(&app, "America/Sao_Paulo").await;
     scene.serve(&scene.join().await, 7, 5).await;
-    scene.join().await;
+    let left = scene.join().await;
     app.advance(Duration::from_secs(120)).await;
+    let boss = scene.client(&scene.boss).await;
+    eventually("he who never came is recorded as missed", async || {
+        let call = boss.get(&format!("/api/v1/calls/{left}")).await.expect(200);
+        (call.data("status") == "missed").then_some(())
+    })
+    .await;
     let (boss, tenant) = (scene.boss.id, scene.company.tenant);
     drop(scene);
     let app = app.restart_after(Duration::from_secs(60)).await;

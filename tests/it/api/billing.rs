@@ -52,10 +52,10 @@ async fn the_free_plan_allows_two_active_users() {
     };
     let ana = create("Ana", true).await.expect(201);
     let refused = "Plan limit reached: the free plan allows 2 users";
-    create("Bia", true).await.expect_error(403, refused);
+    create("Bia", true).await.expect_plan_limit(refused);
     let bia = create("Bia", false).await.expect(201);
     let of = |made: &crate::harness::client::Answer| format!("/api/v1/users/{}", made.id());
-    boss.client.put(&of(&bia), json!({"active": true})).await.expect_error(403, refused);
+    boss.client.put(&of(&bia), json!({"active": true})).await.expect_plan_limit(refused);
     boss.client.put(&of(&bia), json!({"name": "Beatriz"})).await.expect(200);
     boss.client.put(&of(&ana), json!({"active": true, "name": "Ana Lima"})).await.expect(200);
     boss.client.put(&of(&ana), json!({"active": false})).await.expect(200);
@@ -70,10 +70,10 @@ async fn the_free_plan_allows_one_active_department() {
     let create = async |body: Value| boss.client.post("/api/v1/departments", body).await;
     let first = create(json!({"name": "Support"})).await.expect(201);
     let refused = "Plan limit reached: the free plan allows 1 department";
-    create(json!({"name": "Sales"})).await.expect_error(403, refused);
+    create(json!({"name": "Sales"})).await.expect_plan_limit(refused);
     let second = create(json!({"name": "Sales", "active": false})).await.expect(201);
     let path = format!("/api/v1/departments/{}", second.id());
-    boss.client.put(&path, json!({"active": true})).await.expect_error(403, refused);
+    boss.client.put(&path, json!({"active": true})).await.expect_plan_limit(refused);
     boss.client.delete(&format!("/api/v1/departments/{}", first.id())).await.expect(200);
     boss.client.put(&path, json!({"active": true})).await.expect(200);
 }

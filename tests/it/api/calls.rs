@@ -191,7 +191,7 @@ async fn a_plan_bounds_the_calls_at_once() {
     let bia = app.client().join(&link, "Bia").await.expect(200);
     ana.client.act(maria.data("call_id"), "assign").await.expect(200);
     let over = bob.client.act(bia.data("call_id"), "assign").await;
-    over.expect_error(403, "The company's plan allows no more concurrent calls.");
+    over.expect_plan_limit("The company's plan allows no more concurrent calls.");
     for action in ["start", "complete"] {
         ana.client.act(maria.data("call_id"), action).await.expect(200);
     }

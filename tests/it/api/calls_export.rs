@@ -168,6 +168,7 @@ async fn filters_narrow_and_what_is_nobodys_finds_nothing() {
         // The last of several counts, and blanks say nothing.
         ("status=missed&status=completed", &[1]),
         ("status=&assistant_id=&date_from=", &[1, 2, 3]),
+        ("assistant_id=0", &[1, 2, 3]),
     ] {
         assert_eq!(found(&boss.client, query).await, expected, "{query}");
     }

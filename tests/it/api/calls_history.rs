@@ -322,7 +322,7 @@ async fn errors_are_evoluxs() {
         ("limit=0", "limit"),
         ("limit=-1", "limit"),
         ("limit=ten", "limit"),
-        ("page=0", "page"),
+        ("page=-1", "page"),
         ("page=1.5", "page"),
         ("page=1000001", "page"),
         ("start_date=yesterday", "start_date"),

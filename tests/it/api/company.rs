@@ -77,13 +77,13 @@ async fn recording_and_transcription_need_a_plan_that_has_them() {
     let app = TestApp::start().await;
     let free = app.company_on("acme", Plan::Free).await.user("Boss", Role::Manager).await;
     let refused = "Plan limit reached: the free plan does not include recording";
-    free.client.put(PATH, json!({"name": "New", "recording_enabled": true})).await.expect_error(403, refused);
+    free.client.put(PATH, json!({"name": "New", "recording_enabled": true})).await.expect_plan_limit(refused);
     assert_eq!(free.client.get(PATH).await.data("name"), "Company acme", "all of it or nothing");
     free.client.put(PATH, json!({"recording_enabled": false})).await.expect(200);
     let basic = app.company_on("other", Plan::Basic).await.user("Boss", Role::Manager).await;
     basic.client.put(PATH, json!({"recording_enabled": true})).await.expect(200);
     let refused = "Plan limit reached: the basic plan does not include transcription";
-    basic.client.put(PATH, json!({"transcription_enabled": true})).await.expect_error(403, refused);
+    basic.client.put(PATH, json!({"transcription_enabled": true})).await.expect_plan_limit(refused);
 }
 
 #[tokio::test]

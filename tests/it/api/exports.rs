@@ -39,7 +39,7 @@ async fn a_call_is_exported_as_voki_shows_it() {
     assert_eq!(
         calls.text,
         format!(
-            "{CALLS_HEADER}{call},completed,Suporte Técnico,João Silva,Carlos Ferreira,carlos@email.com,34,12,5,{started},\
+            "{CALLS_HEADER}{call},completed,Suporte Técnico,João Silva,Carlos Ferreira,carlos@email.com,35,12,5,{started},\
              {completed}\r\n{},queued,Suporte Técnico,,Ana,,,,,,\r\n",
             other.data("call_id")
         )

@@ -120,9 +120,9 @@ async fn a_company_runs_ten_at_once_and_others_still_theirs() {
     assert_eq!(refused.detail(), "Too many requests");
     assert_eq!(refused.header("retry-after"), Some("10"));
     assert_eq!(ask(&other).await.status(), 200);
-    // They take turns: one of them asks, nine wait.
+    // They take turns: one of them asks, another one that found little does so in the second lane, eight wait.
     eventually("one asks", async || (reports(&app, "active").await > 0).then_some(())).await;
-    assert_eq!(reports(&app, "active").await, 1);
+    assert!((1..=2).contains(&reports(&app, "active").await));
     drop(held);
     eventually("a place is free again", async || {
         let response = ask(&boss).await;

@@ -104,7 +104,7 @@ async fn only_calls_of_companies_that_record_and_that_started_have_one() {
     let bytes = webm(1_000);
     let file = || [Part::file("a.webm", "video/webm", &bytes)];
     let off = "Recording is not enabled for this company";
-    record(&ana.client, &waiting, &file()).await.expect_error(403, off);
+    record(&ana.client, &waiting, &file()).await.expect_plan_limit(off);
     set_company(&app, company.tenant, "recording_enabled = true").await;
     let refused = record(&ana.client, &waiting, &file()).await.expect(422);
     assert_eq!(refused.body["errors"]["code"], "not_started");

@@ -75,7 +75,7 @@ async fn they_need_a_company_that_transcribes_and_a_call_that_started() {
         set_company(&app, company.tenant, "transcription_enabled = false").await;
         let path = format!("/api/v1/calls/{call}/{kind}");
         let off = "Transcription is not enabled for this company";
-        ana.client.put(&path, json!({"text": "x"})).await.expect_error(403, off);
+        ana.client.put(&path, json!({"text": "x"})).await.expect_plan_limit(off);
         set_company(&app, company.tenant, "transcription_enabled = true").await;
         let refused = ana.client.put(&path, json!({"text": "x"})).await.expect(422);
         assert_eq!(refused.body["errors"]["code"], "not_started");

@@ -64,6 +64,14 @@ impl Answer {
         assert_eq!((self.status, &self.body), (status, &json!({"errors": {"detail": detail}})), "{self:?}");
         self
     }
+
+    /// Panics unless it says in this sentence that the company's plan does not reach.
+    #[track_caller]
+    pub fn expect_plan_limit(self, detail: &str) -> Self {
+        let body = json!({"errors": {"detail": detail, "code": "plan_limit"}});
+        assert_eq!((self.status, &self.body), (403, &body), "{self:?}");
+        self
+    }
 }
 
 impl Client {

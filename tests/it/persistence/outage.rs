@@ -1,4 +1,4 @@
-//! An outside Postgres that goes away under load and comes back: sockets stay, commands are refused in time and may be
+//! An outside Postgres that goes away under load, or hangs, and comes back: sockets stay, commands are refused in time and may be
 //! repeated, nothing acknowledged is lost, nobody expires because of it, and everything flows again by itself.
 //!
 //! `OUTAGE_SECONDS` says for how long (default 4).
@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -68,6 +70,50 @@ impl Outside {
     }
 }
 
+/// What happens to Postgres.
+#[derive(Clone, Copy)]
+enum Trouble {
+    Stops,
+    /// Its processes are there, its sockets are open, and nothing answers.
+    Hangs,
+}
+
+/// The processes of a private Postgres, stopped until this is dropped, however the test ends.
+struct Frozen(Vec<Pid>);
+
+impl Frozen {
+    fn new(postgres: &Outside) -> Self {
+        let postmaster = postgres.running.as_ref().unwrap().pid().unwrap();
+        let mut frozen = Self(Vec::new());
+        // The postmaster first, so that it starts nobody whom we do not see.
+        frozen.stop(postmaster);
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+            let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+            // The parent is the second field after the name, which stands in brackets.
+            let parent = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+            if parent == Some(postmaster) {
+                frozen.stop(pid);
+            }
+        }
+        frozen
+    }
+
+    fn stop(&mut self, pid: u32) {
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap());
+        self.0.push(pid);
+        kill(pid, Signal::SIGSTOP).unwrap();
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        for pid in &self.0 {
+            let _gone = kill(*pid, Signal::SIGCONT);
+        }
+    }
+}
+
 /// What everybody in the story shares.
 struct Story<'a> {
     app: &'a TestApp,
@@ -100,7 +146,15 @@ impl Story<'_> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_may_go_away_and_come_back() {
     let seconds = std::env::var("OUTAGE_SECONDS").ok().map_or(4, |text| text.parse().unwrap());
-    let outage = Duration::from_secs(seconds);
+    tell(Trouble::Stops, Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_may_hang_and_go_on() {
+    tell(Trouble::Hangs, Duration::from_secs(6)).await;
+}
+
+async fn tell(kind: Trouble, outage: Duration) {
     let mut postgres = Outside::start().await;
     let app = TestApp::builder().real_clock().on(&postgres.url()).start().await;
     let company = app.company("acme").await;
@@ -130,7 +184,13 @@ async fn postgres_may_go_away_and_come_back() {
     let customers = join_all((0..count).map(|index| live(&story, index)));
     let trouble = async {
         sleep(BEFORE).await;
-        postgres.stop().await;
+        let frozen = match kind {
+            Trouble::Stops => {
+                postgres.stop().await;
+                None
+            }
+            Trouble::Hangs => Some(Frozen::new(&postgres)),
+        };
         eventually("the server says that it is not ready", async || {
             (app.client().get("/health/ready").await.status == 503).then_some(())
         })
@@ -146,7 +206,10 @@ async fn postgres_may_go_away_and_come_back() {
             }
             sleep(LOOK).await;
         }
-        postgres.go_on().await;
+        match kind {
+            Trouble::Stops => postgres.go_on().await,
+            Trouble::Hangs => drop(frozen),
+        }
     };
     let day = async {
         let (calls, ()) = join(customers, trouble).await;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 use vez::app::{App, Parts};
 use vez::store::departments::DepartmentChange;
 
@@ -153,6 +154,10 @@ async fn a_second_server_on_the_same_database_waits_and_then_says_who_is_there()
     let app = TestApp::start().await;
     let mut config = app.config().clone();
     config.server.port = 0;
+    // The second one is newer: it must not change the schema under the first.
+    let forget = "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
+    let mut admin = PgConnection::connect(config.database.connection_url().unwrap()).await.unwrap();
+    sqlx::raw_sql(forget).execute(&mut admin).await.unwrap();
     let Err(error) = App::start(config, Parts::real()).await else { panic!("two servers on one database") };
     let text = format!("{error:#}");
     assert!(text.contains("another Vez serves this database"), "{text}");
