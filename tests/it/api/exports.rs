@@ -50,7 +50,7 @@ async fn a_call_is_exported_as_voki_shows_it() {
     assert_eq!(lines.disposition, "attachment; filename=\"calls_2025-05-03_2025-06-02.ndjson\"");
     let expected = json!([
         {"id": call, "status": "completed", "department": "Suporte Técnico", "attendant": "João Silva",
-         "customer_name": "Carlos Ferreira", "customer_email": "carlos@email.com", "duration": 34, "wait_time": 12,
+         "customer_name": "Carlos Ferreira", "customer_email": "carlos@email.com", "duration": 35, "wait_time": 12,
          "rating": 5, "started_at": started, "completed_at": completed},
         {"id": other.data("call_id"), "status": "queued", "department": "Suporte Técnico", "attendant": null,
          "customer_name": "Ana", "customer_email": null, "duration": null, "wait_time": null, "rating": null,
