@@ -17,7 +17,6 @@ use dashmap::DashSet;
 use metrics::{gauge, histogram};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 use super::health::StorageHealth;
 use super::queue::QueueMsg;
@@ -340,7 +339,7 @@ impl Shard {
     /// What is written next, and whether it is a held tenant's; nothing while a commit is under way.
     fn next(state: &mut State) -> Option<(Vec<(u64, Write)>, bool)> {
         state.writer.as_ref()?;
-        let now = Instant::now();
+        let now = Clock::patience(Duration::ZERO);
         let due = state.held.values_mut().filter(|held| held.at <= now).min_by_key(|held| held.at);
         let (line, again) = match due {
             Some(held) if !state.tried_held || state.pending.is_empty() => (&mut held.writes, true),

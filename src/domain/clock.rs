@@ -167,6 +167,11 @@ impl Clock {
         tokio::time::Instant::now() + period
     }
 
+    /// Whether the moment of a `patience` has come.
+    pub fn is_out(patience: tokio::time::Instant) -> bool {
+        Self::patience(Duration::ZERO) >= patience
+    }
+
     /// Sleeps for `period` on this clock.
     pub async fn sleep(&self, period: Duration) {
         self.sleep_until(self.now() + period).await;

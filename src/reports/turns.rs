@@ -75,9 +75,10 @@ impl Turns {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use tokio::time::{Instant, sleep};
+    use tokio::time::sleep;
 
     use super::*;
+    use crate::domain::clock::Clock;
 
     const LONG: Duration = Duration::from_millis(700);
     const SHORT: Duration = Duration::from_millis(5);
@@ -85,7 +86,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_takes_long_does_not_keep_the_others() {
         let turns = Arc::new(Turns::default());
-        let began = Instant::now();
+        let began = Clock::patience(Duration::ZERO);
         let slow = {
             let turns = turns.clone();
             tokio::spawn(async move {
@@ -108,7 +109,7 @@ mod tests {
     #[tokio::test]
     async fn two_at_a_time_fetch_and_no_more() {
         let turns = Arc::new(Turns::default());
-        let began = Instant::now();
+        let began = Clock::patience(Duration::ZERO);
         let mut slow = Vec::new();
         for _ in 0..3 {
             let turns = turns.clone();

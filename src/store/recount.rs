@@ -17,12 +17,13 @@
 //! 4. At its end it sets `measured_zone` if that still says what it said, else it counts once more.
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tokio::time::{Duration, Instant, sleep, timeout};
+use tokio::time::{Duration, sleep, timeout};
 
 mod sums;
 
 use super::connect::DatabaseRole;
 use super::{Result, Store, StoreError};
+use crate::domain::clock::Clock;
 use crate::domain::ids::TenantId;
 use sums::{Sums, TABLES};
 
@@ -141,7 +142,7 @@ async fn settled_zone(connection: &mut PgConnection, tenant: TenantId) -> Result
 async fn wait_for_writers(connection: &mut PgConnection) -> Result<()> {
     let next: String =
         sqlx::query_scalar("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetch_one(&mut *connection).await?;
-    let within = Instant::now() + WRITERS_WITHIN;
+    let within = Clock::patience(WRITERS_WITHIN);
     loop {
         let over: bool = sqlx::query_scalar("SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8")
             .bind(&next)
@@ -150,7 +151,7 @@ async fn wait_for_writers(connection: &mut PgConnection) -> Result<()> {
         if over {
             return Ok(());
         }
-        if Instant::now() > within {
+        if Clock::is_out(within) {
             return Err(sqlx::Error::PoolTimedOut.into());
         }
         sleep(WRITERS_LOOK).await;

@@ -7,6 +7,7 @@ use ractor::ActorRef;
 use tokio::time::Instant;
 
 use super::{Finished, Shard, ShardMsg, State, Write};
+use crate::domain::clock::Clock;
 use crate::domain::ids::TenantId;
 
 /// The pause before a held tenant is tried again: the others of its shard wait for each try.
@@ -27,7 +28,7 @@ impl Shard {
                 // What it wrote meanwhile comes behind.
                 let (its, others) = state.pending.drain(..).partition(|(_, write)| write.tenant == *tenant);
                 state.pending = others;
-                state.held.insert(*tenant, Held { writes: its, at: Instant::now() });
+                state.held.insert(*tenant, Held { writes: its, at: Clock::patience(Duration::ZERO) });
             }
         }
         let tried: HashSet<TenantId> = finished.writes.iter().map(|(_, write)| write.tenant).collect();
@@ -41,7 +42,7 @@ impl Shard {
         for tenant in tried {
             let Some(held) = state.held.get_mut(&tenant) else { continue };
             if finished.held.contains(&tenant) {
-                held.at = Instant::now() + HELD_AGAIN;
+                held.at = Clock::patience(HELD_AGAIN);
                 let myself = myself.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(HELD_AGAIN).await;

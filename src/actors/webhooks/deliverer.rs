@@ -107,7 +107,7 @@ impl Deliverer {
                 biased;
                 () = stopping.cancelled() => break,
                 () = tokio::time::sleep(PAUSE), if worked.is_err() => {}
-                () = tokio::time::sleep_until(lost_until.unwrap_or_else(Instant::now)), if lost_until.is_some() => {}
+                () = tokio::time::sleep_until(lost_until.unwrap_or_else(|| Clock::patience(Duration::ZERO))), if lost_until.is_some() => {}
                 Some(joined) = self.sending.join_next_with_id() => self.note(joined),
                 () = outbox.woken(), if worked.is_ok() => self.new = true,
                 () = clock.sleep_until(wake_at.unwrap_or_default()), if worked.is_ok() && wake_at.is_some() => {}
@@ -170,7 +170,7 @@ impl Deliverer {
     /// Whatever is being sent and not by us stands in the way of its line until it is due again.
     async fn recover_lost(&mut self) -> Result<()> {
         let Some(until) = self.lost_until else { return Ok(()) };
-        let over = Instant::now() >= until;
+        let over = Clock::is_out(until);
         let mut ours: Vec<_> = self.tasks.values().map(|task| task.delivery).collect();
         ours.extend(self.finished.iter().map(|finished| finished.delivery));
         let due = webhooks::recover_lost(&self.parts.store, &ours).await?;
@@ -218,7 +218,7 @@ impl Deliverer {
         }
         let taken = webhooks::take_due(&self.parts.store, self.parts.epoch, now, &taking).await;
         if taken.is_err() {
-            self.lost_until = Some(Instant::now() + LATE_WITHIN);
+            self.lost_until = Some(Clock::patience(LATE_WITHIN));
         }
         let taken = taken?;
         let nothing = taken.is_empty();
