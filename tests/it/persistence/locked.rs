@@ -2,12 +2,13 @@
 //! and afterwards everything is written once.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::sleep;
+use vez::domain::clock::Clock;
 
 use crate::harness::TestApp;
 use crate::record;
@@ -39,14 +40,14 @@ async fn who_holds_a_companys_row_stops_only_that_company() {
         .execute(&mut *holding)
         .await
         .unwrap();
-    let until = Instant::now() + HELD;
+    let until = Clock::patience(HELD);
     let concerned = join_all((0..JOINS).map(|index| {
         let (client, path) = (app.client(), format!("/api/v1/call/{held_link}/join"));
         async move {
             let body = json!({ "name": format!("Held {index}"), "join_key": format!("key-{index}") });
             let mut refused = 0;
             loop {
-                let began = Instant::now();
+                let began = Clock::patience(Duration::ZERO);
                 let answer = client.post(&path, body.clone()).await;
                 assert!(began.elapsed() < ANSWERED_WITHIN, "answered after {:?}", began.elapsed());
                 if answer.status == 200 {
@@ -61,8 +62,8 @@ async fn who_holds_a_companys_row_stops_only_that_company() {
     }));
     let others = async {
         let mut joined = 0;
-        while Instant::now() < until {
-            let began = Instant::now();
+        while !Clock::is_out(until) {
+            let began = Clock::patience(Duration::ZERO);
             app.client().join(&free_link, &format!("Free {joined}")).await.expect(200);
             assert!(began.elapsed() < OTHERS_WAIT_MAX, "waited for {:?}", began.elapsed());
             joined += 1;
