@@ -355,7 +355,12 @@ mod tests {
             (ApiError::BadRequest("no".into()), 400, None, plain("no")),
             (ApiError::unauthorized(), 401, None, plain("Unauthorized")),
             (ApiError::Forbidden, 403, None, plain("Forbidden")),
-            (ApiError::PlanLimit("full".into()), 403, None, plain("full")),
+            (
+                ApiError::PlanLimit("full".into()),
+                403,
+                None,
+                json!({"errors": {"detail": "full", "code": "plan_limit"}}),
+            ),
             (ApiError::not_found(), 404, None, plain("Not found")),
             (ApiError::MethodNotAllowed, 405, None, plain("Method not allowed")),
             (ApiError::Timeout, 408, None, plain("The request body took too long")),

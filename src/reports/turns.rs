@@ -83,6 +83,11 @@ mod tests {
     const LONG: Duration = Duration::from_millis(700);
     const SHORT: Duration = Duration::from_millis(5);
 
+    /// A fetch of this length, from when it is its turn: a bare `sleep` counts from when it was made.
+    async fn takes(long: Duration) {
+        sleep(long).await;
+    }
+
     #[tokio::test]
     async fn whoever_takes_long_does_not_keep_the_others() {
         let turns = Arc::new(Turns::default());
@@ -92,7 +97,7 @@ mod tests {
             tokio::spawn(async move {
                 let mut pace = Pace::default();
                 for _ in 0..2 {
-                    drop(turns.take(&mut pace, sleep(LONG)).await.unwrap());
+                    drop(turns.take(&mut pace, takes(LONG)).await.unwrap());
                 }
                 pace
             })
@@ -100,7 +105,7 @@ mod tests {
         tokio::task::yield_now().await;
         let mut pace = Pace::default();
         for _ in 0..10 {
-            drop(turns.take(&mut pace, sleep(SHORT)).await.unwrap());
+            drop(turns.take(&mut pace, takes(SHORT)).await.unwrap());
         }
         assert!(began.elapsed() < TURN_MAX * 2, "{:?}", began.elapsed());
         assert_eq!((slow.await.unwrap(), pace), (Pace::Slow, Pace::Quick));
@@ -114,7 +119,7 @@ mod tests {
         for _ in 0..3 {
             let turns = turns.clone();
             slow.push(tokio::spawn(async move {
-                drop(turns.take(&mut Pace::default(), sleep(LONG)).await.unwrap());
+                drop(turns.take(&mut Pace::default(), takes(LONG)).await.unwrap());
             }));
         }
         for slow in slow {
@@ -123,7 +128,7 @@ mod tests {
         // The third one began when the first had ended.
         assert!(began.elapsed() >= LONG * 2, "{:?}", began.elapsed());
         let mut pace = Pace::Slow;
-        drop(turns.take(&mut pace, sleep(SHORT)).await.unwrap());
+        drop(turns.take(&mut pace, takes(SHORT)).await.unwrap());
         assert_eq!(pace, Pace::Quick, "who is quick again comes back");
     }
 }
