@@ -354,7 +354,7 @@ async fn after_a_restart_the_wallboard_shows_the_day_before_any_queue_runs() {
     let scene = Scene::new(&app, "America/Sao_Paulo").await;
     scene.serve(&scene.join().await, 7, 5).await;
     let left = scene.join().await;
-    app.advance(Duration::from_secs(120)).await;
+    app.live_through(Duration::from_secs(90)).await;
     let boss = scene.client(&scene.boss).await;
     eventually("he who never came is recorded as missed", async || {
         let call = boss.get(&format!("/api/v1/calls/{left}")).await.expect(200);
