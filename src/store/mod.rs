@@ -59,6 +59,7 @@ mod feed_bells;
 pub mod generated;
 pub mod idempotency;
 mod identifiers;
+mod link_filter;
 pub mod links;
 mod lists;
 pub mod mails;

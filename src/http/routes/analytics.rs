@@ -183,8 +183,7 @@ impl From<&Figures> for Counts {
     }
 }
 
-/// The figures of one agent. Calls are those he was the last agent of: whoever gave a call on finds it in `transfers` and
-/// `talk_seconds` only. Times are whole seconds.
+/// One agent's. Calls are those he was the last agent of: a call given on is in `transfers` and `talk_seconds` only.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AgentFigures {
     pub user_id: UserId,
