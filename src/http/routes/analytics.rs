@@ -325,7 +325,7 @@ async fn trends(
 /// sure. Takes some seconds for each million calls, and nobody waits for it but you. One company is counted at a time in the
 /// whole server: 429 with `Retry-After` while a count is under way.
 #[utoipa::path(post, path = "/api/v1/analytics/refresh-views", tag = "Analytics", security(("staff" = ["manager"])),
-    responses((status = 200, body = Data<Refreshed>)))]
+    responses((status = 200, body = Data<Refreshed>), (status = 429, description = "A count is under way; `Retry-After` says when to come back.")))]
 async fn refresh_views(State(state): State<AppState>, staff: Manager) -> Result<Data<Refreshed>, ApiError> {
     let busy = ApiError::TooManyRequests { retry_after_seconds: RECOUNTED_WITHIN_SECONDS };
     let counted = state.recounts.ask(staff.tenant).await?.ok_or(busy)?;
