@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dashmap::DashSet;
 use metrics::{gauge, histogram};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
@@ -38,6 +37,7 @@ mod held;
 
 use commit::CommitTask;
 use held::Held;
+pub(super) use held::HeldTenants;
 
 /// Who is told what became of a write.
 #[derive(Clone, Debug)]
@@ -117,7 +117,7 @@ struct Finished {
 pub struct Persistence {
     shards: Arc<[ActorRef<ShardMsg>]>,
     pending: Arc<AtomicUsize>,
-    held: Arc<DashSet<TenantId>>,
+    held: HeldTenants,
 }
 
 impl Persistence {
@@ -130,7 +130,7 @@ impl Persistence {
         bells: Bells,
     ) -> Result<Self, ractor::SpawnErr> {
         let pending = Arc::new(AtomicUsize::new(0));
-        let held = Arc::new(DashSet::new());
+        let held = HeldTenants::new();
         let mut shards = Vec::with_capacity(writers.len());
         for (index, writer) in writers.into_iter().enumerate() {
             let shard = Shard {
@@ -157,9 +157,9 @@ impl Persistence {
         self.pending.load(Ordering::Relaxed)
     }
 
-    /// Whether this tenant's writes wait because somebody else holds its rows.
-    pub(super) fn is_held(&self, tenant: TenantId) -> bool {
-        self.held.contains(&tenant)
+    /// Whose writes wait because somebody else holds their rows.
+    pub(super) fn held(&self) -> &HeldTenants {
+        &self.held
     }
 
     pub(super) fn write(&self, write: Write) {
@@ -212,8 +212,7 @@ struct Shard {
     ids: IdSource,
     health: StorageHealth,
     bells: Bells,
-    /// The held tenants of all shards.
-    held: Arc<DashSet<TenantId>>,
+    held: HeldTenants,
 }
 
 struct State {
@@ -399,7 +398,7 @@ impl Shard {
                 state.pending.drain(..).partition(|(_, write)| finished.refused.contains(&write.tenant));
             state.pending = kept.into();
             for tenant in &finished.refused {
-                self.held.remove(tenant);
+                self.held.remove(*tenant);
                 gone.extend(state.held.remove(tenant).into_iter().flat_map(|held| held.writes));
             }
             state.count.fetch_sub(gone.len(), Ordering::Relaxed);

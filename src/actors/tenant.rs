@@ -190,17 +190,22 @@ impl State {
         state
     }
 
-    /// Hears of the storage's health from now on.
+    /// Hears from now on whether its changes can be stored: of the storage's health, and of its own rows being held.
     fn follow_health(&mut self, myself: &ActorRef<TenantMsg>) {
-        let mut health = self.shared.health.watch();
-        let myself = myself.clone();
+        let held = self.shared.persistence.held().clone();
+        let (mut health, mut holding) = (self.shared.health.watch(), held.watch());
+        let (myself, tenant) = (myself.clone(), self.tenant);
         let task = tokio::spawn(async move {
-            // The state at the start counts as news, so that nothing is missed between looking and listening.
-            health.mark_changed();
-            while health.changed().await.is_ok() {
-                let away = *health.borrow_and_update() != super::health::Health::Up;
-                if myself.cast(TenantMsg::Storage { away }).is_err() {
+            let mut told = None;
+            loop {
+                let away = *health.borrow_and_update() != super::health::Health::Up || held.contains(tenant);
+                if told.replace(away) != Some(away) && myself.cast(TenantMsg::Storage { away }).is_err() {
                     return;
+                }
+                tokio::select! {
+                    Ok(()) = health.changed() => {}
+                    Ok(()) = holding.changed() => {}
+                    else => return,
                 }
             }
         });

@@ -84,14 +84,14 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_takes_nothing_is_cut() {
         let (ours, _theirs) = tokio::io::duplex(8);
         let mut writer = CutWhenStalled::new(ours, Duration::from_millis(50));
         assert_eq!(writer.write_all(&[0; 100]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_takes_little_is_not() {
         let (ours, mut theirs) = tokio::io::duplex(8);
         let mut writer = CutWhenStalled::new(ours, Duration::from_secs(1));

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId, UserId};
 use crate::domain::measures::{AgentTime, Answers, Figures};
+use crate::store::rollups::CALL_SUMS;
 use crate::store::{StoreError, Transaction};
 
 /// Which calls: those that joined on these days of the company's calendar, the last one included.
@@ -49,28 +50,6 @@ pub struct AgentReport {
     pub time: AgentTime,
 }
 
-/// The columns of `Figures`, in the order of `Sums`.
-const COLUMNS: [&str; 19] = [
-    "completed",
-    "missed",
-    "cancelled",
-    "answered",
-    "answered_in_time",
-    "wait_seconds",
-    "abandoned",
-    "abandoned_short",
-    "handled",
-    "talk_seconds",
-    "wrap_up_seconds",
-    "rated",
-    "rating_total",
-    "satisfied",
-    "estimated",
-    "estimate_kept",
-    "transfers",
-    "offers_missed",
-    "offers_declined",
-];
 /// Those that nobody counts for an agent: who is not answered has none.
 const NOT_OF_AGENTS: [&str; 4] = ["abandoned", "abandoned_short", "estimated", "estimate_kept"];
 
@@ -205,7 +184,7 @@ pub async fn agents(tx: &mut Transaction, days: &Days, now: Timestamp) -> Result
         column => column,
     };
     let columns =
-        COLUMNS.iter().filter(|column| !NOT_OF_AGENTS.contains(column)).map(own).collect::<Vec<_>>().join(", ");
+        CALL_SUMS.iter().filter(|column| !NOT_OF_AGENTS.contains(column)).map(own).collect::<Vec<_>>().join(", ");
     let sql = format!(
         "SELECT users.id, users.name, users.active, COALESCE(work.own_talk_seconds, 0)::bigint AS own_talk_seconds, {}
          FROM users LEFT JOIN (
@@ -221,7 +200,7 @@ pub async fn agents(tx: &mut Transaction, days: &Days, now: Timestamp) -> Result
              ) AS parts GROUP BY user_id
          ) AS work ON work.user_id = users.id
          WHERE users.tenant_id = $1 ORDER BY lower(users.name), users.id",
-        COLUMNS.map(|column| format!("COALESCE(work.{column}, 0) AS {column}")).join(", "),
+        CALL_SUMS.map(|column| format!("COALESCE(work.{column}, 0) AS {column}")).join(", "),
         sums(&NOT_OF_AGENTS)
     );
     let rows = sqlx::query(AssertSqlSafe(sql))
@@ -329,7 +308,7 @@ fn sums(absent: &[&str]) -> String {
         true => format!("0::bigint AS {column}"),
         false => format!("COALESCE(sum({column}), 0)::bigint AS {column}"),
     };
-    COLUMNS.iter().map(sum).collect::<Vec<_>>().join(", ")
+    CALL_SUMS.iter().map(sum).collect::<Vec<_>>().join(", ")
 }
 
 fn figures(row: &sqlx::postgres::PgRow) -> Result<Figures, sqlx::Error> {

@@ -88,7 +88,7 @@ mod tests {
         sleep(long).await;
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn whoever_takes_long_does_not_keep_the_others() {
         let turns = Arc::new(Turns::default());
         let began = Clock::patience(Duration::ZERO);
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!((slow.await.unwrap(), pace), (Pace::Slow, Pace::Quick));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn two_at_a_time_fetch_and_no_more() {
         let turns = Arc::new(Turns::default());
         let began = Clock::patience(Duration::ZERO);

@@ -18,8 +18,8 @@ use super::connect::begin;
 use super::{Page, Paged, Result, Store, StoreError};
 use crate::domain::ids::TenantId;
 
-/// Lists of one company that are read at once: two more than none, so that one slow search does not keep everybody else of the
-/// company from what takes a millisecond.
+/// Lists of one company that are read at once: more than one, so that a slow search does not keep everybody else of the company
+/// from what takes a millisecond; few, since each may take a core of the database.
 const PER_COMPANY_MAX: usize = 2;
 /// How long a list waits for its turn; as long as anybody waits for a connection.
 const TURN_WITHIN: Duration = Duration::from_secs(2);

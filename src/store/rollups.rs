@@ -1,4 +1,4 @@
-//! Owns reading a day's answers from the sums that triggers keep of calls (migration 0013). What the figures mean is for
+//! Owns the names of the sums that triggers keep of calls (migration 0013), and reading a day's answers from them. What the figures mean is for
 //! `domain::measures`; counting them anew is for `recount`.
 
 use std::collections::HashMap;
@@ -7,6 +7,29 @@ use super::{Result, Transaction};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId};
 use crate::domain::measures::Answers;
+
+/// The sums of a department's hours, by the names of their columns: one for each field of `domain::measures::Figures`.
+pub const CALL_SUMS: [&str; 19] = [
+    "completed",
+    "missed",
+    "cancelled",
+    "answered",
+    "answered_in_time",
+    "wait_seconds",
+    "abandoned",
+    "abandoned_short",
+    "handled",
+    "talk_seconds",
+    "wrap_up_seconds",
+    "rated",
+    "rating_total",
+    "satisfied",
+    "estimated",
+    "estimate_kept",
+    "transfers",
+    "offers_missed",
+    "offers_declined",
+];
 
 /// The answers of the calls that joined each department, or the one that is asked for, on the company's day in which `at` lies.
 /// A department without any is not among them.

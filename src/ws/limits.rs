@@ -1,5 +1,7 @@
 //! Owns how much one client may say: a bucket of messages that fills by the second. Pure: the session says what time it is.
 
+use std::time::Duration;
+
 use crate::domain::clock::Timestamp;
 
 /// A client that goes on talking over refusals is cut off after this many times its bound in refusals without a quiet
@@ -46,7 +48,7 @@ impl ClientLimit {
             self.credit_micros -= 1_000_000;
             return Verdict::Allow;
         }
-        if now.seconds_since(self.refused_at) >= 1 {
+        if now.since(self.refused_at) >= Duration::from_secs(1) {
             self.refusals = 0;
         }
         self.refused_at = now;

@@ -33,6 +33,17 @@ fn wait_days(rows: i32) -> Recounted {
     Recounted { wait_days: rows as u64, ..Recounted::default() }
 }
 
+/// Somebody holds one of the sums in the middle, until this is rolled back.
+async fn hold_the_middle(holder: &mut PgConnection) -> sqlx::Transaction<'_, sqlx::Postgres> {
+    let mut held = holder.begin().await.unwrap();
+    sqlx::query("UPDATE wait_days SET answered = answered WHERE wait_seconds = $1")
+        .bind(WRONG_ROWS / 2 + 1)
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    held
+}
+
 async fn move_to(world: &World, zone: chrono_tz::Tz) {
     let mut work = world.work().await;
     tenants::update(&mut work, TenantChange { time_zone: Some(zone), ..TenantChange::default() }).await.unwrap();
@@ -44,14 +55,8 @@ async fn batches_need_not_wait_for_a_count_that_has_to_wait() {
     let (store, options) = scratch::store().await;
     let world = World::new(&store, "a").await;
     damage(&world).await;
-    // Somebody holds one of the sums in the middle.
     let mut holder = PgConnection::connect_with(&options).await.unwrap();
-    let mut held = holder.begin().await.unwrap();
-    sqlx::query("UPDATE wait_days SET answered = answered WHERE wait_seconds = $1")
-        .bind(WRONG_ROWS / 2 + 1)
-        .execute(&mut *held)
-        .await
-        .unwrap();
+    let held = hold_the_middle(&mut holder).await;
     let counting = recount(&store, world.tenant);
     let others = async {
         let until = Clock::patience(Duration::from_secs(2));
@@ -81,12 +86,7 @@ async fn what_a_count_left_undone_is_mended_by_the_next() {
     let world = World::new(&store, "a").await;
     damage(&world).await;
     let mut holder = PgConnection::connect_with(&options).await.unwrap();
-    let mut held = holder.begin().await.unwrap();
-    sqlx::query("UPDATE wait_days SET answered = answered WHERE wait_seconds = $1")
-        .bind(WRONG_ROWS / 2 + 1)
-        .execute(&mut *held)
-        .await
-        .unwrap();
+    let held = hold_the_middle(&mut holder).await;
     let left = async || -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM wait_days").fetch_one(store.system()).await.unwrap()
     };

@@ -21,7 +21,7 @@ impl Queues {
     /// Whether changes of this company can be stored now.
     pub(super) fn writable(&self, tenant: TenantId) -> Answer<()> {
         let shared = self.system.shared();
-        if shared.health.now() != Health::Up || shared.persistence.is_held(tenant) {
+        if shared.health.now() != Health::Up || shared.persistence.held().contains(tenant) {
             return Err(UNAVAILABLE);
         }
         if shared.persistence.pending() > PENDING_WRITES_MAX {

@@ -1,9 +1,14 @@
 //! Owns what becomes of tenants whose rows somebody else holds: their writes wait in lines of their own, and leave them in order.
+//! Meanwhile their queues stand still as in an outage, which they hear from here: an offer that nobody could accept would be
+//! an agent's miss, and deadlines would run for people who are not served.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
+use dashmap::DashSet;
 use ractor::ActorRef;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Finished, Shard, ShardMsg, State, Write};
@@ -12,6 +17,45 @@ use crate::domain::ids::TenantId;
 
 /// The pause before a held tenant is tried again: the others of its shard wait for each try.
 const HELD_AGAIN: Duration = Duration::from_millis(500);
+
+/// The held tenants of all shards. Clones share them.
+#[derive(Clone, Debug)]
+pub(in crate::actors) struct HeldTenants {
+    tenants: Arc<DashSet<TenantId>>,
+    changed: watch::Sender<()>,
+}
+
+impl HeldTenants {
+    /// None.
+    pub(super) fn new() -> Self {
+        Self { tenants: Arc::default(), changed: watch::Sender::new(()) }
+    }
+
+    /// Whether this tenant's writes wait.
+    pub(in crate::actors) fn contains(&self, tenant: TenantId) -> bool {
+        self.tenants.contains(&tenant)
+    }
+
+    /// Hears that some tenant is held or free again, from now on.
+    pub(in crate::actors) fn watch(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Whether it is news.
+    fn insert(&self, tenant: TenantId) -> bool {
+        let is_new = self.tenants.insert(tenant);
+        if is_new {
+            self.changed.send_replace(());
+        }
+        is_new
+    }
+
+    pub(super) fn remove(&self, tenant: TenantId) {
+        if self.tenants.remove(&tenant).is_some() {
+            self.changed.send_replace(());
+        }
+    }
+}
 
 /// What a held tenant wrote.
 pub(super) struct Held {
@@ -51,7 +95,7 @@ impl Shard {
             } else if held.writes.is_empty() {
                 tracing::info!(%tenant, "the company's rows are free again");
                 state.held.remove(&tenant);
-                self.held.remove(&tenant);
+                self.held.remove(tenant);
             }
         }
     }

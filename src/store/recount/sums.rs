@@ -1,6 +1,8 @@
 //! Owns which sums there are, what each is counted from, and the statements that compare and mend one table of them. When they
 //! run, and under which locks, is the business of `recount`.
 
+use crate::store::rollups::CALL_SUMS;
+
 /// A table of sums and where they come from. `$1` is the company, `$2` its zone, `$3` the last day of which not all facts are
 /// kept any more.
 pub(super) struct Sums {
@@ -77,27 +79,7 @@ pub(super) const TABLES: [Sums; 7] = [
         table: "call_hours",
         period: DAY,
         keys: &["tenant_id", "day", "department_id", "hour"],
-        columns: &[
-            "completed",
-            "missed",
-            "cancelled",
-            "answered",
-            "answered_in_time",
-            "wait_seconds",
-            "abandoned",
-            "abandoned_short",
-            "handled",
-            "talk_seconds",
-            "wrap_up_seconds",
-            "rated",
-            "rating_total",
-            "satisfied",
-            "estimated",
-            "estimate_kept",
-            "transfers",
-            "offers_missed",
-            "offers_declined",
-        ],
+        columns: &CALL_SUMS,
         of_facts: &["transfers", "offers_missed", "offers_declined"],
         source: "SELECT call.tenant_id, {date} AS {period}, call.department_id, date_part('hour', local.at)::smallint AS hour,
                     f.completed, f.missed, f.cancelled, f.answered, f.answered_in_time, f.wait_seconds, f.abandoned,

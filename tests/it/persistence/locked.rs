@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use vez::domain::clock::Clock;
 
 use crate::harness::TestApp;
+use crate::people::at_work;
 use crate::record;
 
 /// How long the row is held.
@@ -89,5 +90,42 @@ async fn who_holds_a_companys_row_stops_only_that_company() {
     let rows = record::calls(&app, held.tenant).await;
     let known: BTreeSet<String> = rows.iter().map(|row| row.id.to_string()).collect();
     assert!(concerned.iter().all(|(call, _)| known.contains(call)), "{concerned:?}");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_blamed_for_what_he_could_not_accept_meanwhile() {
+    let app = TestApp::builder().real_clock().start().await;
+    let company = app.company("acme").await;
+    let line = company.department("Line").await;
+    let agent = company.agent("Ana", &[line]).await;
+    let link = company.link(line).await;
+    // Reserves numbers, which takes the same row.
+    let first = app.client().join(&link, "First").await.expect(200).data("call_id").to_owned();
+    let mut desk = at_work(&app, &agent, line).await;
+    let offer = desk.offer().await;
+    assert_eq!(offer["call_id"], json!(first));
+
+    let mut blocker = PgConnection::connect(app.config().database.connection_url().unwrap()).await.unwrap();
+    let mut holding = blocker.begin().await.unwrap();
+    sqlx::query("SELECT FROM tenant_counters WHERE tenant_id = $1 FOR UPDATE")
+        .bind(company.tenant.0)
+        .execute(&mut *holding)
+        .await
+        .unwrap();
+    // Something has to be written before it shows that it cannot be.
+    app.client().post(&format!("/api/v1/call/{link}/join"), json!({"name": "Second"})).await.expect(503);
+    let withdrawn = desk.own.expect("offer_withdrawn").await;
+    assert_eq!((&withdrawn["offer_id"], &withdrawn["reason"]), (&offer["offer_id"], &json!("restarted")));
+    holding.rollback().await.unwrap();
+
+    // He is asked again without a click, and what came before is served before.
+    assert_eq!(desk.take_next().await, first);
+    let misses: i16 = sqlx::query_scalar("SELECT misses FROM agents WHERE user_id = $1")
+        .bind(agent.id.0)
+        .fetch_one(app.app.store().system())
+        .await
+        .unwrap();
+    assert_eq!(misses, 0);
     app.stop().await;
 }
