@@ -22,11 +22,12 @@ use world::World;
 const STEPS: usize = 5;
 
 /// The triggers that keep the sums (migration 0013).
-const MEASURING: [(&str, &str); 6] = [
+const MEASURING: [(&str, &str); 7] = [
     ("calls", "measured_new"),
     ("calls", "measured_changed"),
     ("events", "measured"),
     ("agents", "measured"),
+    ("agents", "measured_first_capacity"),
     ("agents", "measured_wrap_ups"),
     ("customers", "measured_new"),
 ];

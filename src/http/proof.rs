@@ -18,6 +18,7 @@ use crate::auth::{Claims, Tokens, Use};
 use crate::domain::ids::{TenantId, UserId};
 use crate::store::Author;
 use crate::store::second_factors::{self, SecondFactor};
+use crate::store::users::User;
 
 /// Longest code that is read: a recovery code with room for the ways people space one.
 pub const CODE_CHARS_MAX: usize = 64;
@@ -112,6 +113,23 @@ pub async fn prove(state: &AppState, account: &Account, proof: Proof) -> Result<
     }
     attempt.failed();
     Err(ApiError::field(field, "is invalid"))
+}
+
+/// 422 unless `typed` is the user's present password. Guessing here is guessing at a login, and locks the account alike.
+pub async fn prove_password(state: &AppState, slug: &str, user: &User, typed: Option<String>) -> Result<(), ApiError> {
+    let Some(typed) = typed else { return Err(ApiError::field("current_password", "can't be blank")) };
+    let attempt = state.attempt(slug, &user.email)?;
+    if state.passwords.verify(typed, Some(user.password_hash.clone())).await? {
+        // Not `succeeded`: half a login forgets no failures.
+        return Ok(());
+    }
+    attempt.failed();
+    Err(wrong_password())
+}
+
+/// What is said of a present password that is not the present one.
+pub fn wrong_password() -> ApiError {
+    ApiError::field("current_password", "is invalid")
 }
 
 /// Extracts who may set up a factor: a user who is logged in, or one whose login waits for his first factor and who sends

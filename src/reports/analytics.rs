@@ -199,7 +199,7 @@ pub async fn agents(tx: &mut Transaction, days: &Days, now: Timestamp) -> Result
                  WHERE {IN_DAYS} AND day >= $6
              ) AS parts GROUP BY user_id
          ) AS work ON work.user_id = users.id
-         WHERE users.tenant_id = $1 ORDER BY lower(users.name), users.id",
+         WHERE users.tenant_id = $1 ORDER BY lower(users.name) COLLATE vez_names, users.id",
         CALL_SUMS.map(|column| format!("COALESCE(work.{column}, 0) AS {column}")).join(", "),
         sums(&NOT_OF_AGENTS)
     );

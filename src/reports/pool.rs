@@ -8,7 +8,7 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres};
 
 use crate::domain::ids::TenantId;
-use crate::store::{ConnectOptions, StoreError, Transaction};
+use crate::store::{ConnectOptions, StoreError, Transaction, begin_in_time, in_time};
 
 /// How long a caller waits for a connection: whoever asks for a report is told soon that the database is away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -55,15 +55,13 @@ pub fn open(options: ConnectOptions, connections: u32) -> PgPool {
 
 /// Begins to read one snapshot of a company's rows. A UUID prints as hexadecimal digits and hyphens only, so it cannot end the
 /// literal.
-fn begin(tenant: TenantId) -> AssertSqlSafe<String> {
-    AssertSqlSafe(format!(
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT set_config('vez.tenant', '{tenant}', true)"
-    ))
+fn begin(tenant: TenantId) -> String {
+    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT set_config('vez.tenant', '{tenant}', true)")
 }
 
 /// A transaction that reads one snapshot of the rows of `tenant`.
 pub async fn read(pool: &PgPool, tenant: TenantId) -> Result<Transaction, StoreError> {
-    Ok(pool.begin_with(begin(tenant)).await?)
+    begin_in_time(pool, begin(tenant)).await
 }
 
 /// A connection with such a transaction that may be dropped at any moment: unless it was finished, its socket is closed, which
@@ -74,9 +72,12 @@ pub struct Session(Option<PoolConnection<Postgres>>);
 impl Session {
     /// Begins.
     pub async fn begin(pool: &PgPool, tenant: TenantId) -> Result<Self, StoreError> {
-        let mut session = Self(Some(pool.acquire().await?));
-        sqlx::raw_sql(begin(tenant)).execute(session.connection()?).await?;
-        Ok(session)
+        in_time(async {
+            let mut session = Self(Some(pool.acquire().await?));
+            sqlx::raw_sql(AssertSqlSafe(begin(tenant))).execute(session.connection()?).await?;
+            Ok(session)
+        })
+        .await
     }
 
     /// The connection; there is one until the session is finished.

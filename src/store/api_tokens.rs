@@ -6,6 +6,7 @@ use sqlx::{Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::connect::tenant_by;
 use super::page::{SortKey, push_page};
 use super::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 use crate::domain::clock::Timestamp;
@@ -139,7 +140,7 @@ pub async fn list(store: &Store, tenant: TenantId, sort: Sort<ApiTokenSort>, pag
     );
     query.push_bind(tenant.0);
     let field = match sort.field {
-        ApiTokenSort::Name => SortKey::Filled("lower(t.name)"),
+        ApiTokenSort::Name => SortKey::Filled("lower(t.name) COLLATE vez_names"),
         ApiTokenSort::LastUsedAt => SortKey::Nullable("t.last_used_at"),
         ApiTokenSort::InsertedAt => SortKey::Filled("t.inserted_at"),
     };
@@ -175,8 +176,9 @@ pub async fn remove(work: &mut Work, id: Uuid) -> Result<bool> {
 /// Whom the token with this hash stands for, and notes its use. `None` when there is none, it has expired, or the one it
 /// acts for is deactivated or may no longer do what it may.
 pub async fn holder(store: &Store, token_hash: &str, now: Timestamp) -> Result<Option<TokenHolder>> {
-    let tenant = sqlx::query_scalar!("SELECT vez_tenant_of_api_token($1)", token_hash).fetch_one(store.app()).await?;
-    let Some(tenant) = tenant.map(TenantId) else { return Ok(None) };
+    let tenant =
+        tenant_by(sqlx::query_scalar!("SELECT vez_tenant_of_api_token($1)", token_hash).fetch_one(store.app())).await?;
+    let Some(tenant) = tenant else { return Ok(None) };
     let mut tx = store.tenant_tx(tenant).await?;
     let row = sqlx::query!(
         "SELECT t.id, t.role, t.user_id, t.expires_at, t.last_used_at, u.role AS user_role, c.slug

@@ -196,8 +196,8 @@ pub async fn list(
     let order = match sort.field {
         AppointmentSort::ScheduledAt => SortKey::Filled("a.scheduled_at"),
         AppointmentSort::InsertedAt => SortKey::Filled("a.inserted_at"),
-        AppointmentSort::Title => SortKey::Filled("lower(a.title)"),
-        AppointmentSort::CustomerName => SortKey::Filled("lower(a.customer_name)"),
+        AppointmentSort::Title => SortKey::Filled("lower(a.title) COLLATE vez_names"),
+        AppointmentSort::CustomerName => SortKey::Filled("lower(a.customer_name) COLLATE vez_names"),
         AppointmentSort::Status => SortKey::Filled("a.status"),
     };
     let mut count = QueryBuilder::new("SELECT count(*) FROM appointments a");

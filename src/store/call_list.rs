@@ -7,7 +7,7 @@ use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::calls::CallRow;
-use super::page::{SortKey, contains_pattern, push_order, push_page};
+use super::page::{SortKey, contains_pattern, push_name_like, push_order, push_page};
 use super::{Page, Paged, Result, Sort, Store, customers, lists};
 use crate::domain::call::{CallView, Phase, Status};
 use crate::domain::clock::Timestamp;
@@ -67,7 +67,7 @@ pub async fn list(
         CallSort::InsertedAt => SortKey::Filled("c.inserted_at"),
         CallSort::StartedAt => SortKey::Nullable("c.started_at"),
         CallSort::CompletedAt => SortKey::Nullable("c.completed_at"),
-        CallSort::CustomerName => SortKey::Filled("lower(c.customer_name)"),
+        CallSort::CustomerName => SortKey::Filled("lower(c.customer_name) COLLATE vez_names"),
         CallSort::Status => SortKey::Filled("c.status"),
     };
     let mut query = QueryBuilder::new(
@@ -222,7 +222,8 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &CallFil
     }
     if let Some(search) = &filter.search {
         let pattern = contains_pattern(search);
-        query.push(" AND (c.customer_name ILIKE ").push_bind(pattern.clone());
+        query.push(" AND (");
+        push_name_like(query, "c.customer_name", pattern.clone());
         query.push(" OR c.customer_email ILIKE ").push_bind(pattern).push(")");
     }
 }

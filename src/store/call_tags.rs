@@ -38,7 +38,7 @@ async fn read(connection: &mut sqlx::PgConnection, tenant: TenantId, call: CallI
         r#"SELECT t.id, t.name, t.color, t.parent_id, t.inserted_at,
                   (SELECT COALESCE(sum(u.uses), 0)::bigint FROM tag_uses u WHERE u.tenant_id = $1 AND u.tag_id = t.id) AS "usage_count!"
            FROM call_tags c JOIN tags t ON t.tenant_id = c.tenant_id AND t.id = c.tag_id
-           WHERE c.tenant_id = $1 AND c.call_id = $2 ORDER BY lower(t.name), t.id"#,
+           WHERE c.tenant_id = $1 AND c.call_id = $2 ORDER BY lower(t.name) COLLATE vez_names, t.id"#,
         tenant.0,
         call.0
     )

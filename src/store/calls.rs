@@ -9,6 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use super::call_list::{Attendant, CallFilter, CallSort, list};
+use super::connect::tenant_by;
 pub use super::ratings::{Rated, rate};
 use super::{Result, Store, StoreError};
 use crate::domain::call::{CallView, EndReason, Phase, Status};
@@ -134,8 +135,7 @@ pub async fn by_number(store: &Store, tenant: TenantId, number: i64) -> Result<O
 
 /// The tenant of a call, and nothing else of it.
 pub async fn tenant_of(store: &Store, call: CallId) -> Result<Option<TenantId>> {
-    let id = sqlx::query_scalar!("SELECT vez_tenant_of_call($1)", call.0).fetch_one(store.app()).await?;
-    Ok(id.map(TenantId))
+    tenant_by(sqlx::query_scalar!("SELECT vez_tenant_of_call($1)", call.0).fetch_one(store.app())).await
 }
 
 /// The department of a call.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection as _, PgPool};
+use uuid::Uuid;
 
 use super::Result;
 use super::bells::Bells;
@@ -17,7 +18,7 @@ pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 /// How long a caller waits for a connection: commands must be answered within 3 s while Postgres is away (RULES.md).
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a question may take on which a command waits before it comes to its queue (RULES.md, as above).
+/// How long a short question may take on which somebody waits (RULES.md, as above).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection idle for longer is asked for a sign of life before it is used; asking each time would cost a round trip.
@@ -78,9 +79,10 @@ impl Store {
         Ok(Self { app, system, lists: ListTurns::of(app_connections), bells: Bells::default() })
     }
 
-    /// A transaction that sees the rows of `tenant` and no others.
+    /// A transaction that sees the rows of `tenant` and no others. A Postgres that hangs is mostly found out here, where nothing
+    /// was asked of it yet: so whoever waits is told in time.
     pub async fn tenant_tx(&self, tenant: TenantId) -> Result<Transaction> {
-        Ok(self.app.begin_with(AssertSqlSafe(begin(tenant))).await?)
+        begin_in_time(&self.app, begin(tenant)).await
     }
 
     /// Whose turn it is to read a list.
@@ -120,6 +122,20 @@ impl Store {
 /// cannot end the literal.
 pub(super) fn begin(tenant: TenantId) -> String {
     format!("BEGIN; SELECT set_config('vez.tenant', '{tenant}', true)")
+}
+
+/// Begins a transaction by `statement`, or says that the database is unavailable.
+pub async fn begin_in_time(pool: &PgPool, statement: String) -> Result<Transaction> {
+    let pool = pool.clone();
+    // A task of its own: a beginning that is given up would come back to the pool as an open transaction, while this one is
+    // rolled back as soon as it has begun.
+    let begun = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(statement)).await });
+    in_time(async { Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??) }).await
+}
+
+/// The tenant to whom a token or the like belongs, by a `question` that names none.
+pub(super) async fn tenant_by(question: impl Future<Output = sqlx::Result<Option<Uuid>>>) -> Result<Option<TenantId>> {
+    in_time(async { Ok(question.await?.map(TenantId)) }).await
 }
 
 /// The answer of a short question, or that the database is unavailable: one that hangs refuses nobody by itself.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{SortKey, contains_pattern, push_page};
+use super::page::{SortKey, contains_pattern, push_name_like, push_page};
 use super::{Page, Paged, Result, Sort, Store, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CustomerId, TenantId};
@@ -125,7 +125,7 @@ pub async fn list(
     page: Page,
 ) -> Result<Paged<Customer>> {
     let order = match sort.field {
-        CustomerSort::Name => SortKey::Filled("lower(k.name)"),
+        CustomerSort::Name => SortKey::Filled("lower(k.name) COLLATE vez_names"),
         CustomerSort::Email => SortKey::Nullable("lower(k.email)"),
         CustomerSort::InsertedAt => SortKey::Filled("k.inserted_at"),
     };
@@ -149,7 +149,8 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &Custome
     query.push(" FROM customers k WHERE k.merged_into IS NULL AND k.tenant_id = ").push_bind(tenant.0);
     if let Some(search) = &filter.search {
         let pattern = contains_pattern(search);
-        query.push(" AND (k.name ILIKE ").push_bind(pattern.clone());
+        query.push(" AND (");
+        push_name_like(query, "k.name", pattern.clone());
         query.push(" OR k.email ILIKE ").push_bind(pattern.clone());
         query.push(" OR k.phone ILIKE ").push_bind(pattern);
         if let Some(digits) = telephone_digits(search) {

@@ -11,7 +11,7 @@ pub use super::department_removal::{Removal, remove, sweep_links};
 use super::identifiers::free_identifier;
 pub use super::members::{add as add_user, list as users, remove as remove_user, serves};
 use super::numbers::{self, Counter};
-use super::page::{SortKey, contains_pattern, push_page};
+use super::page::{SortKey, contains_pattern, push_name_like, push_page};
 use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{Mode, RoutingStrategy, Settings};
@@ -175,14 +175,15 @@ pub async fn list(
     let narrow = |query: &mut QueryBuilder<Postgres>| {
         query.push(" FROM departments d WHERE d.deleted_at IS NULL AND d.tenant_id = ").push_bind(tenant.0);
         if let Some(search) = search {
-            query.push(" AND d.name ILIKE ").push_bind(contains_pattern(search));
+            query.push(" AND ");
+            push_name_like(query, "d.name", contains_pattern(search));
         }
         if let Some(active) = active {
             query.push(" AND d.active = ").push_bind(active);
         }
     };
     let order = match sort.field {
-        DepartmentSort::Name => SortKey::Filled("lower(d.name)"),
+        DepartmentSort::Name => SortKey::Filled("lower(d.name) COLLATE vez_names"),
         DepartmentSort::Identifier => SortKey::Filled("d.identifier"),
         DepartmentSort::InsertedAt => SortKey::Filled("d.inserted_at"),
     };

@@ -3,7 +3,7 @@
 use sqlx::{Postgres, QueryBuilder};
 
 use super::links::LinkStatus;
-use super::page::contains_pattern;
+use super::page::{contains_pattern, push_name_like};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId};
 
@@ -34,7 +34,8 @@ pub(super) fn narrow(
     }
     if let Some(search) = &filter.search {
         let pattern = contains_pattern(search);
-        query.push(" AND (COALESCE(l.customer_name, k.name) ILIKE ").push_bind(pattern.clone());
+        query.push(" AND (");
+        push_name_like(query, "COALESCE(l.customer_name, k.name)", pattern.clone());
         query.push(" OR COALESCE(l.customer_email, k.email) ILIKE ").push_bind(pattern).push(")");
     }
     // Links of a department that is gone are cancelled, whether they are marked yet or not.

@@ -9,6 +9,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, QueryBuilder};
 use uuid::Uuid;
 
+use super::connect::tenant_by;
 pub use super::link_filter::LinkFilter;
 use super::link_filter::narrow;
 use super::page::{SortKey, push_order, push_page};
@@ -219,7 +220,7 @@ pub async fn list(
     let order = match sort.field {
         LinkSort::InsertedAt => SortKey::Filled("l.inserted_at"),
         LinkSort::ExpiresAt => SortKey::Nullable("l.expires_at"),
-        LinkSort::CustomerName => SortKey::Nullable("lower(COALESCE(l.customer_name, k.name))"),
+        LinkSort::CustomerName => SortKey::Nullable("lower(COALESCE(l.customer_name, k.name)) COLLATE vez_names"),
         LinkSort::UsedAt => SortKey::Nullable("l.used_at"),
     };
     let by_customer = sort.field == LinkSort::CustomerName;
@@ -402,8 +403,8 @@ pub async fn cancel(work: &mut Work, link: LinkId) -> Result<Option<Link>> {
 
 /// The link with this token, whoever's it is: the one way from a token to its tenant.
 pub async fn by_token(store: &Store, token: &str, now: Timestamp) -> Result<Option<(TenantId, Link)>> {
-    let tenant = sqlx::query_scalar!("SELECT vez_tenant_of_link($1)", token).fetch_one(store.app()).await?;
-    let Some(tenant) = tenant.map(TenantId) else { return Ok(None) };
+    let tenant = tenant_by(sqlx::query_scalar!("SELECT vez_tenant_of_link($1)", token).fetch_one(store.app())).await?;
+    let Some(tenant) = tenant else { return Ok(None) };
     let mut tx = store.tenant_tx(tenant).await?;
     let Some(mut link) = read(&mut tx, tenant, Wanted::Token(token), now).await?.pop() else { return Ok(None) };
     let due = sqlx::query!(

@@ -14,7 +14,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, QueryBuilder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connect::begin;
+use super::connect::{begin, in_time};
 use super::{Page, Paged, Result, Store, StoreError};
 use crate::domain::ids::TenantId;
 
@@ -81,9 +81,12 @@ struct Reading {
 impl Reading {
     async fn begin(store: &Store, tenant: TenantId) -> Result<Self> {
         let turn = store.lists().take(tenant).await?;
-        let mut reading = Self { connection: store.app().acquire().await?, is_over: false, _turn: turn };
-        sqlx::raw_sql(AssertSqlSafe(begin(tenant))).execute(reading.connection()).await?;
-        Ok(reading)
+        in_time(async {
+            let mut reading = Self { connection: store.app().acquire().await?, is_over: false, _turn: turn };
+            sqlx::raw_sql(AssertSqlSafe(begin(tenant))).execute(reading.connection()).await?;
+            Ok(reading)
+        })
+        .await
     }
 
     fn connection(&mut self) -> &mut PgConnection {

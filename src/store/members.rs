@@ -39,7 +39,7 @@ pub async fn list(
         "SELECT u.id, u.number, u.name, u.email, u.password_hash, u.role, u.active, u.avatar_url, u.mfa_enabled, u.locale,
                 u.capacity, u.skills, u.inserted_at, u.updated_at
          FROM department_users m JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
-         WHERE m.tenant_id = $1 AND m.department_id = $2 ORDER BY lower(u.name), u.id LIMIT $3 OFFSET $4",
+         WHERE m.tenant_id = $1 AND m.department_id = $2 ORDER BY lower(u.name) COLLATE vez_names, u.id LIMIT $3 OFFSET $4",
         tenant.0,
         department.0,
         page.limit(),

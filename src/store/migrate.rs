@@ -37,8 +37,9 @@ async fn is_current(options: &PgConnectOptions) -> Result<bool> {
         done =
             sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(&mut connection).await?;
     }
+    let moved = order_moved(&mut connection).await?;
     connection.close().await?;
-    Ok(MIGRATOR.iter().all(|migration| done.contains(&migration.version)))
+    Ok(!moved && MIGRATOR.iter().all(|migration| done.contains(&migration.version)))
 }
 
 /// Brings the database to the present schema, or waits for another process that is doing so. Needs a login that may make
@@ -58,7 +59,30 @@ pub async fn migrate(options: &PgConnectOptions) -> Result<()> {
         other => StoreError::Migration(other),
     })?;
     let_login_assume_roles(&mut connection).await?;
+    if order_moved(&mut connection).await? {
+        follow_order(&mut connection).await?;
+    }
     connection.close().await?;
+    Ok(())
+}
+
+/// Whether names are sorted otherwise than when their index was made: the operating system has another ICU since.
+async fn order_moved(connection: &mut PgConnection) -> Result<bool> {
+    let moved: Option<bool> = sqlx::query_scalar(
+        "SELECT collversion IS DISTINCT FROM pg_collation_actual_version(oid)
+         FROM pg_collation WHERE oid = to_regcollation('vez_names')",
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(moved.unwrap_or(false))
+}
+
+/// Makes the index of names anew; read in an order that is no longer its own, it would skip rows.
+async fn follow_order(connection: &mut PgConnection) -> Result<()> {
+    tracing::info!("names are sorted by another version of ICU; their index is made anew");
+    let mut tx = connection.begin().await?;
+    sqlx::raw_sql("REINDEX INDEX customers_name; ALTER COLLATION vez_names REFRESH VERSION").execute(&mut *tx).await?;
+    tx.commit().await?;
     Ok(())
 }
 

@@ -97,7 +97,7 @@ mod work;
 pub use sqlx::postgres::PgConnectOptions as ConnectOptions;
 
 pub use bells::{Bell, Bells};
-pub use connect::{Store, Transaction, in_time};
+pub use connect::{Store, Transaction, begin_in_time, in_time};
 pub use error::{Result, StoreError};
 pub use feed_bells::{FeedBells, FeedListener, Full, LISTENERS_MAX, LISTENERS_PER_COMPANY_MAX};
 pub use members::Membership;

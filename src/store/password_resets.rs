@@ -1,5 +1,6 @@
 //! Owns asked-for password resets: one-time tokens, kept as hashes, and the change of the password they allow.
 
+use super::connect::tenant_by;
 use super::{Result, Store, Work};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{TenantId, UserId};
@@ -32,8 +33,7 @@ pub async fn create(work: &mut Work, user: UserId, token_hash: &str, expires_at:
 
 /// The tenant of a reset token, and nothing else of it.
 pub async fn tenant_of(store: &Store, token_hash: &str) -> Result<Option<TenantId>> {
-    let id = sqlx::query_scalar!("SELECT vez_tenant_of_reset($1)", token_hash).fetch_one(store.app()).await?;
-    Ok(id.map(TenantId))
+    tenant_by(sqlx::query_scalar!("SELECT vez_tenant_of_reset($1)", token_hash).fetch_one(store.app())).await
 }
 
 /// Whose the token is, if it is still good, its user active and his password the one it was asked for.

@@ -7,7 +7,7 @@ use sqlx::{Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::page::{SortKey, contains_pattern, push_page};
+use super::page::{SortKey, contains_pattern, push_name_like, push_page};
 use super::users::{User, UserRow};
 use super::{Membership, Page, Paged, Result, Sort, Store, Work, lists};
 use crate::domain::clock::Timestamp;
@@ -93,7 +93,8 @@ pub async fn list(
         query.push(" FROM service_providers p WHERE p.tenant_id = ").push_bind(tenant.0);
         if let Some(search) = search {
             let pattern = contains_pattern(search);
-            query.push(" AND (p.name ILIKE ").push_bind(pattern.clone());
+            query.push(" AND (");
+            push_name_like(query, "p.name", pattern.clone());
             query.push(" OR p.document ILIKE ").push_bind(pattern.clone());
             query.push(" OR p.email ILIKE ").push_bind(pattern).push(")");
         }
@@ -102,7 +103,7 @@ pub async fn list(
         }
     };
     let order = match sort.field {
-        ProviderSort::Name => SortKey::Filled("lower(p.name)"),
+        ProviderSort::Name => SortKey::Filled("lower(p.name) COLLATE vez_names"),
         ProviderSort::Email => SortKey::Nullable("lower(p.email)"),
         ProviderSort::InsertedAt => SortKey::Filled("p.inserted_at"),
     };
@@ -210,7 +211,7 @@ pub async fn users(store: &Store, tenant: TenantId, provider: ProviderId, page: 
         "SELECT u.id, u.number, u.name, u.email, u.password_hash, u.role, u.active, u.avatar_url, u.mfa_enabled, u.locale,
                 u.capacity, u.skills, u.inserted_at, u.updated_at
          FROM service_provider_users m JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id
-         WHERE m.tenant_id = $1 AND m.service_provider_id = $2 ORDER BY lower(u.name), u.id LIMIT $3 OFFSET $4",
+         WHERE m.tenant_id = $1 AND m.service_provider_id = $2 ORDER BY lower(u.name) COLLATE vez_names, u.id LIMIT $3 OFFSET $4",
         tenant.0,
         provider.0,
         page.limit(),

@@ -6,7 +6,7 @@ use sqlx::{Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::page::{SortKey, contains_pattern, push_page};
+use super::page::{SortKey, contains_pattern, push_name_like, push_page};
 use super::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SectorId, TenantId};
@@ -81,14 +81,15 @@ pub async fn list(
     let narrow = |query: &mut QueryBuilder<Postgres>| {
         query.push(" FROM sectors s WHERE s.tenant_id = ").push_bind(tenant.0);
         if let Some(search) = search {
-            query.push(" AND s.name ILIKE ").push_bind(contains_pattern(search));
+            query.push(" AND ");
+            push_name_like(query, "s.name", contains_pattern(search));
         }
         if let Some(active) = active {
             query.push(" AND s.active = ").push_bind(active);
         }
     };
     let order = match sort.field {
-        SectorSort::Name => SortKey::Filled("lower(s.name)"),
+        SectorSort::Name => SortKey::Filled("lower(s.name) COLLATE vez_names"),
         SectorSort::InsertedAt => SortKey::Filled("s.inserted_at"),
     };
     let mut count = QueryBuilder::new("SELECT count(*)");

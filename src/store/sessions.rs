@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::connect::tenant_by;
 use super::{Result, Store, Transaction, Work};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SessionId, TenantId, UserId};
@@ -188,8 +189,7 @@ pub async fn sweep(store: &Store, now: Timestamp) -> Result<u64> {
 
 /// The tenant of a refresh token, and nothing else of it.
 pub async fn tenant_of(store: &Store, token_hash: &str) -> Result<Option<TenantId>> {
-    let id = sqlx::query_scalar!("SELECT vez_tenant_of_refresh($1)", token_hash).fetch_one(store.app()).await?;
-    Ok(id.map(TenantId))
+    tenant_by(sqlx::query_scalar!("SELECT vez_tenant_of_refresh($1)", token_hash).fetch_one(store.app())).await
 }
 
 async fn insert(

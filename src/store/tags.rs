@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{SortKey, contains_pattern, push_order, push_page};
+use super::page::{SortKey, contains_pattern, push_name_like, push_order, push_page};
 use super::turns::take_turn;
 use super::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 use crate::domain::clock::Timestamp;
@@ -126,11 +126,12 @@ pub async fn list(
     let narrow = |query: &mut QueryBuilder<Postgres>| {
         query.push(" FROM tags t WHERE t.tenant_id = ").push_bind(tenant.0);
         if let Some(search) = search {
-            query.push(" AND t.name ILIKE ").push_bind(contains_pattern(search));
+            query.push(" AND ");
+            push_name_like(query, "t.name", contains_pattern(search));
         }
     };
     let order = match sort.field {
-        TagSort::Name => SortKey::Filled("lower(t.name)"),
+        TagSort::Name => SortKey::Filled("lower(t.name) COLLATE vez_names"),
         TagSort::InsertedAt => SortKey::Filled("t.inserted_at"),
     };
     let mut count = QueryBuilder::new("SELECT count(*)");
@@ -154,7 +155,7 @@ pub async fn tree(store: &Store, tenant: TenantId) -> Result<Vec<TagNode>> {
         TagRow,
         r#"SELECT t.id, t.name, t.color, t.parent_id, t.inserted_at,
                   (SELECT COALESCE(sum(u.uses), 0)::bigint FROM tag_uses u WHERE u.tenant_id = $1 AND u.tag_id = t.id) AS "usage_count!"
-           FROM tags t WHERE t.tenant_id = $1 ORDER BY lower(t.name), t.id LIMIT $2"#,
+           FROM tags t WHERE t.tenant_id = $1 ORDER BY lower(t.name) COLLATE vez_names, t.id LIMIT $2"#,
         tenant.0,
         TAGS_MAX
     )

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::connect::tenant_by;
 use super::{Result, Store, StoreError, Work};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::TenantId;
@@ -97,8 +98,7 @@ pub async fn by_slug(store: &Store, slug: &str) -> Result<Option<Tenant>> {
 
 /// The id of the company with this slug, and nothing else of it.
 pub async fn id_of_slug(store: &Store, slug: &str) -> Result<Option<TenantId>> {
-    let id = sqlx::query_scalar!("SELECT vez_tenant_of_slug($1)", slug).fetch_one(store.app()).await?;
-    Ok(id.map(TenantId))
+    tenant_by(sqlx::query_scalar!("SELECT vez_tenant_of_slug($1)", slug).fetch_one(store.app())).await
 }
 
 /// The company itself.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::numbers::{self, Counter};
-use super::page::{SortKey, contains_pattern, push_page};
+use super::page::{SortKey, contains_pattern, push_name_like, push_page};
 use super::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId, UserId};
@@ -216,7 +216,8 @@ pub async fn list(
         query.push(" FROM users WHERE tenant_id = ").push_bind(tenant.0);
         if let Some(search) = &filter.search {
             let pattern = contains_pattern(search);
-            query.push(" AND (name ILIKE ").push_bind(pattern.clone());
+            query.push(" AND (");
+            push_name_like(query, "name", pattern.clone());
             query.push(" OR email ILIKE ").push_bind(pattern).push(")");
         }
         if let Some(role) = filter.role {
@@ -227,7 +228,7 @@ pub async fn list(
         }
     };
     let order = match sort.field {
-        UserSort::Name => SortKey::Filled("lower(name)"),
+        UserSort::Name => SortKey::Filled("lower(name) COLLATE vez_names"),
         UserSort::Email => SortKey::Filled("lookup_email"),
         UserSort::Role => SortKey::Filled("array_position(ARRAY['attendant', 'supervisor', 'manager', 'owner'], role)"),
         UserSort::InsertedAt => SortKey::Filled("inserted_at"),
@@ -249,7 +250,7 @@ pub async fn departments_of(store: &Store, tenant: TenantId, user: UserId) -> Re
     let rows = sqlx::query!(
         "SELECT d.id, d.name FROM department_users m
          JOIN departments d ON d.tenant_id = m.tenant_id AND d.id = m.department_id
-         WHERE m.tenant_id = $1 AND m.user_id = $2 ORDER BY lower(d.name), d.id",
+         WHERE m.tenant_id = $1 AND m.user_id = $2 ORDER BY lower(d.name) COLLATE vez_names, d.id",
         tenant.0,
         user.0
     )

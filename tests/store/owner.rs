@@ -122,3 +122,29 @@ async fn an_empty_database_is_claimed_before_it_is_made() {
     let found = Claim::wait(&options, moment).await;
     assert!(matches!(found, Err(StoreError::OwnedElsewhere { .. })), "{found:?}");
 }
+
+#[tokio::test]
+async fn the_index_of_names_is_made_anew_when_their_order_has_moved() {
+    let (_, options) = scratch::store().await;
+    let mut admin = PgConnection::connect_with(&options).await.unwrap();
+    let file = "SELECT pg_relation_filenode('customers_name')::bigint";
+    let before: i64 = sqlx::query_scalar(file).fetch_one(&mut admin).await.unwrap();
+    // As after an upgrade of the operating system.
+    let moved = "UPDATE pg_collation SET collversion = '1' WHERE collname = 'vez_names' AND collprovider = 'i'";
+    if sqlx::raw_sql(moved).execute(&mut admin).await.unwrap().rows_affected() == 0 {
+        eprintln!("this Postgres was built without ICU, so its order never moves");
+        return;
+    }
+    for _ in 0..2 {
+        migrate_unserved(&options, Duration::from_millis(200)).await.unwrap();
+        let stale: bool = sqlx::query_scalar(
+            "SELECT collversion <> pg_collation_actual_version(oid) FROM pg_collation WHERE collname = 'vez_names'",
+        )
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
+        assert!(!stale, "what was put right stays so");
+    }
+    let after: i64 = sqlx::query_scalar(file).fetch_one(&mut admin).await.unwrap();
+    assert_ne!(before, after);
+}

@@ -323,15 +323,9 @@ async fn what_was_taken_by_a_statement_whose_answer_was_lost_is_due_again() {
     let due = webhooks::recover_lost(&store, &[ours[0].delivery]).await.unwrap();
     assert_eq!(due.len(), lost.len());
     assert!(due.iter().all(|(found, _)| *found == endpoint));
-    let again: Vec<_> = take(&world, endpoint).await.iter().map(|taken| taken.delivery).collect();
+    let mut again: Vec<_> = take(&world, endpoint).await.iter().map(|taken| taken.delivery).collect();
     let mut expected: Vec<_> = lost.iter().map(|taken| taken.delivery).collect();
+    again.sort_unstable();
     expected.sort_unstable();
-    assert_eq!(
-        {
-            let mut again = again;
-            again.sort_unstable();
-            again
-        },
-        expected
-    );
+    assert_eq!(again, expected);
 }

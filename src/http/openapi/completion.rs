@@ -61,7 +61,8 @@ fn complete_operation(path: &str, method: &str, operation: &mut Value) {
     }
     let has_body = operation.get("requestBody").is_some();
     let has_parameters = operation["parameters"].as_array().is_some_and(|all| !all.is_empty());
-    let is_staff = operation["security"].as_array().is_some_and(|all| all.iter().any(|one| one.get("staff").is_some()));
+    let asks_role = |one: &Value| one["staff"].as_array().is_some_and(|roles| !roles.is_empty());
+    let is_staff = operation["security"].as_array().is_some_and(|all| all.iter().any(asks_role));
     // `appointment/` without an s are the customer's own pages.
     let is_limited = ["/api/auth/", "/api/v1/call/", "/api/v1/appointment/", "/api/v1/users/me", "/api/v1/events"]
         .iter()

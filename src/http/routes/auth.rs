@@ -202,8 +202,8 @@ pub struct LoggedOut {
 ///
 /// Ends the login of the bearer's access token or of the `refresh_token` in the body: its tokens and its sockets. Neither
 /// of them: 401. A second time is fine.
-#[utoipa::path(post, path = "/api/auth/logout", tag = "Authentication", request_body = LogoutRequest,
-    responses((status = 200, body = Data<LoggedOut>)))]
+#[utoipa::path(post, path = "/api/auth/logout", tag = "Authentication", security((), ("staff" = [])),
+    request_body = LogoutRequest, responses((status = 200, body = Data<LoggedOut>)))]
 async fn logout(
     State(state): State<AppState>,
     tag: TagOf,

@@ -14,6 +14,7 @@ use crate::http::caller::Staff;
 use crate::http::envelope::Data;
 use crate::http::error::ApiError;
 use crate::http::input::{Body, Fields, Input, NAME_CHARS_MAX, described_bodies};
+use crate::http::proof::{prove_password, wrong_password};
 use crate::http::state::AppState;
 use crate::store::sessions;
 use crate::store::users::{self, User, UserChange};
@@ -87,7 +88,6 @@ async fn update_me(
     staff: Staff,
     Body(UpdateMe { mut change, password, current_password }): Body<UpdateMe>,
 ) -> Result<Data<Me>, ApiError> {
-    let wrong = || ApiError::field("current_password", "is invalid");
     let mut checked = None;
     if let Some(password) = password {
         if staff.token.is_some() {
@@ -96,14 +96,7 @@ async fn update_me(
         }
         let user = users::find(&state.store, staff.tenant, staff.user).await?.filter(|user| user.active);
         let user = user.ok_or_else(ApiError::unauthorized)?;
-        // Guessing here is guessing at a login, and locks the account alike.
-        let attempt = state.attempt(&staff.slug, &user.email)?;
-        let current = current_password.unwrap_or_default();
-        if !state.passwords.verify(current, Some(user.password_hash.clone())).await? {
-            attempt.failed();
-            return Err(wrong());
-        }
-        attempt.succeeded();
+        prove_password(&state, &staff.slug, &user, current_password).await?;
         change.password_hash = Some(state.passwords.hash(password).await?);
         checked = Some(user.password_hash);
     }
@@ -112,7 +105,7 @@ async fn update_me(
     let before = before.ok_or_else(ApiError::unauthorized)?;
     if checked.is_some_and(|hash| hash != before.password_hash) {
         // Somebody changed it between the look and the lock.
-        return Err(wrong());
+        return Err(wrong_password());
     }
     let new_password = change.password_hash.is_some();
     users::update(&mut work, staff.user, change).await?.ok_or_else(ApiError::unauthorized)?;

@@ -25,7 +25,7 @@ use crate::http::public_url::BaseUrl;
 use crate::http::routes::call_status::{CallStatus, look};
 use crate::http::state::AppState;
 use crate::store::links::{Link, LinkStatus};
-use crate::store::{calls, customers, in_time, tenants};
+use crate::store::{calls, customers, departments, in_time, tenants};
 
 /// Longest token worth looking up; ours have 20 characters.
 const LINK_TOKEN_BYTES_MAX: usize = 64;
@@ -56,6 +56,8 @@ async fn link_of(state: &AppState, token: &str) -> Result<(TenantId, Arc<Link>),
 /// What a customer sees before joining.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ValidLink {
+    /// False while the department takes no calls: a join is refused (`department_inactive`), unless its `join_key` leads back to a
+    /// call that is open. A page that holds such a key joins by it without asking here.
     pub valid: bool,
     pub department_name: String,
     pub company_name: String,
@@ -90,10 +92,11 @@ async fn validate(State(state): State<AppState>, Ids(token): Ids<String>) -> Res
         return Err(no_such_link());
     }
     let company = tenants::company(&state.store, tenant).await?.ok_or_else(no_such_link)?;
+    let department = departments::find(&state.store, tenant, link.department_id).await?.ok_or_else(no_such_link)?;
     let figures = state.queues.department_figures(tenant, link.department_id).await?;
     Ok(Data::new(ValidLink {
-        valid: true,
-        department_name: link.department_name.clone(),
+        valid: department.active || link.status == LinkStatus::Used,
+        department_name: department.name,
         company_name: company.name,
         company_logo_url: company.logo_url,
         primary_color: company.primary_color,

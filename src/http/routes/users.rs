@@ -15,6 +15,7 @@ use crate::http::caller::{Manager, Staff};
 use crate::http::envelope::{Created, Data, Page};
 use crate::http::error::ApiError;
 use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, Params, Query, QueryInput, described_bodies};
+use crate::http::proof::{PASSWORD_CHARS_MAX, prove_password, wrong_password};
 use crate::http::state::AppState;
 use crate::roster::state::CAPACITY_MAX;
 use crate::store::sessions;
@@ -83,6 +84,7 @@ impl Input for CreateUser {
 pub struct UpdateUser {
     change: UserChange,
     password: Option<String>,
+    current_password: Option<String>,
 }
 
 impl Input for UpdateUser {
@@ -102,6 +104,7 @@ impl Input for UpdateUser {
                 avatar_url: fields.patch_https_url("avatar_url"),
             },
             password: new_password(fields),
+            current_password: fields.secret("current_password", PASSWORD_CHARS_MAX),
         }
     }
 }
@@ -203,18 +206,31 @@ async fn create(
 /// close, no call is offered to him, and calls he has go back to their lines; his departments are kept, so that `active` true
 /// brings him back as he was. A new password ends all his logins, too; another role reaches them at once.
 ///
-/// Nobody changes somebody whose role is above his own, nor gives a role above his own, and a new password takes a login, not
-/// an API token (403). Refused with 422 and a code: to deactivate oneself, or to set one's own password here and not by
+/// Nobody changes somebody whose role is above his own, nor gives a role above his own, and a new password or another
+/// address takes a login, not an API token (403). Refused with 422 and a code: to deactivate oneself, or to set one's own password here and not by
 /// `PUT /api/v1/users/me`, which asks for the present one (both `own_account`); and to deactivate or lower the last active
-/// manager or owner (`last_of_role`).
+/// manager or owner (`last_of_role`). Another address of one's own takes `current_password`, since links to a new password go
+/// there.
 #[utoipa::path(put, path = "/api/v1/users/{id}", tag = "Users", security(("staff" = ["manager"])),
     request_body = UpdateUser, responses((status = 200, body = Data<User>)))]
 async fn update(
     State(state): State<AppState>,
     staff: Manager,
     Ids(id): Ids<UserId>,
-    Body(UpdateUser { mut change, password }): Body<UpdateUser>,
+    Body(UpdateUser { mut change, password, current_password }): Body<UpdateUser>,
 ) -> Result<Data<User>, ApiError> {
+    let mut proven = None;
+    if let Some(email) = &change.email {
+        let present = users::find(&state.store, staff.tenant, id).await?.ok_or_else(ApiError::not_found)?;
+        if !present.email.eq_ignore_ascii_case(email) {
+            // Links to a new password go there.
+            staff.require_login()?;
+            if id == staff.user {
+                prove_password(&state, &staff.slug, &present, current_password).await?;
+                proven = Some(present.password_hash);
+            }
+        }
+    }
     if let Some(password) = password {
         staff.require_login()?;
         if id == staff.user {
@@ -228,6 +244,10 @@ async fn update(
     // Who is counted below must stay what he is until this is over.
     plans::lock(&mut work).await?;
     let before = users::lock(&mut work, id).await?.ok_or_else(ApiError::not_found)?;
+    if proven.is_some_and(|hash| hash != before.password_hash) {
+        // Somebody changed it between the look and the lock.
+        return Err(wrong_password());
+    }
     allow(&mut work, &staff, &before, &change).await?;
     let (new_password, role) = (change.password_hash.is_some(), change.role);
     let user = users::update(&mut work, id, change).await.map_err(taken)?.ok_or_else(ApiError::not_found)?;

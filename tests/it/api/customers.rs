@@ -114,6 +114,12 @@ async fn the_list_is_searched_sorted_and_paged() {
     assert_eq!(names("search=11988887777").await, ["Bia"]);
     assert_eq!(names("search=(21)%2091111-2222").await, ["ana 100%"]);
     assert_eq!(names("search=nobody").await, [] as [&str; 0]);
+    // Accents neither send a name to the end nor hide it.
+    scene.customer(json!({"name": "Álvaro"})).await;
+    assert_eq!(names("").await, ["Álvaro", "ana 100%", "Bia", "Carlos"]);
+    for typed in ["alvaro", "%C3%81LVARO", "%C3%A1lv"] {
+        assert_eq!(names(&format!("search={typed}")).await, ["Álvaro"], "{typed}");
+    }
     scene
         .agent
         .client

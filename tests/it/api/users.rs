@@ -332,6 +332,45 @@ async fn ids_of_nothing_are_not_found() {
 }
 
 #[tokio::test]
+async fn another_address_of_ones_own_takes_the_present_password() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let boss = company.user("Boss", Role::Manager).await;
+    let own = path(&boss.id);
+    for (typed, message) in [(Value::Null, "can't be blank"), (json!("guess"), "is invalid")] {
+        let body = json!({"email": "new@acme.example", "current_password": typed});
+        let refused = boss.client.put(&own, body).await.expect(422);
+        assert_eq!(refused.body, json!({"errors": {"current_password": [message]}}));
+    }
+    let right = json!({"email": "new@acme.example", "current_password": PASSWORD});
+    log_in(&app.client(), &boss.email, PASSWORD).await.expect(200);
+    // The same address, however written, is no change.
+    boss.client.put(&own, json!({"email": boss.email.to_uppercase()})).await.expect(200);
+    boss.client.put(&own, right).await.expect(200);
+    log_in(&app.client(), "new@acme.example", PASSWORD).await.expect(200);
+}
+
+/// A link to a new password goes to the address, and whoever holds an API token is not known to be its owner.
+#[tokio::test]
+async fn an_api_token_changes_nobodys_address() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let boss = company.user("Boss", Role::Manager).await;
+    let ana = company.agent("Ana", &[]).await;
+    let made = boss.client.post("/api/v1/api-tokens", json!({"name": "CRM", "role": "manager"})).await.expect(201);
+    let program = app.client_of(made.data("token"));
+    let body = json!({"email": "new@acme.example", "current_password": PASSWORD});
+    for user in [boss.id, ana.id] {
+        program.put(&path(&user), body.clone()).await.expect_error(403, "Forbidden");
+    }
+    // The present one may be among what a program sends back.
+    program.put(&path(&ana.id), json!({"email": ana.email, "name": "Ana Maria"})).await.expect(200);
+    // A manager who is logged in may, for another.
+    boss.client.put(&path(&ana.id), json!({"email": "new@acme.example"})).await.expect(200);
+    log_in(&app.client(), "new@acme.example", PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_manager_sets_his_own_password_only_where_the_present_one_is_asked() {
     let app = TestApp::start().await;
     let company = app.company("acme").await;

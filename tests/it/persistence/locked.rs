@@ -9,6 +9,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::sleep;
 use vez::domain::clock::Clock;
+use vez::store::departments::DepartmentChange;
 
 use crate::harness::TestApp;
 use crate::people::at_work;
@@ -22,6 +23,8 @@ const OTHERS_WAIT_MAX: Duration = Duration::from_secs(2);
 const ANSWERED_WITHIN: Duration = Duration::from_millis(3_500);
 /// Customers of the company concerned.
 const JOINS: usize = 6;
+/// Longer than it takes to find out that nothing can be written.
+const OFFER_SECONDS: u32 = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_holds_a_companys_row_stops_only_that_company() {
@@ -97,7 +100,8 @@ async fn who_holds_a_companys_row_stops_only_that_company() {
 async fn nobody_is_blamed_for_what_he_could_not_accept_meanwhile() {
     let app = TestApp::builder().real_clock().start().await;
     let company = app.company("acme").await;
-    let line = company.department("Line").await;
+    let hurry = DepartmentChange { offer_timeout_seconds: Some(OFFER_SECONDS), ..DepartmentChange::default() };
+    let line = company.department_with("Line", hurry).await.id;
     let agent = company.agent("Ana", &[line]).await;
     let link = company.link(line).await;
     // Reserves numbers, which takes the same row.
@@ -117,6 +121,8 @@ async fn nobody_is_blamed_for_what_he_could_not_accept_meanwhile() {
     app.client().post(&format!("/api/v1/call/{link}/join"), json!({"name": "Second"})).await.expect(503);
     let withdrawn = desk.own.expect("offer_withdrawn").await;
     assert_eq!((&withdrawn["offer_id"], &withdrawn["reason"]), (&offer["offer_id"], &json!("restarted")));
+    // The offer would have run out by now.
+    sleep(Duration::from_secs(OFFER_SECONDS.into())).await;
     holding.rollback().await.unwrap();
 
     // He is asked again without a click, and what came before is served before.

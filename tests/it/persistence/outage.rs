@@ -204,6 +204,12 @@ async fn tell(kind: Trouble, outage: Duration) {
             if answer.status != 200 || answer.body["data"]["position"] != 1 {
                 story.odd(format!("status: {answer:?}"));
             }
+            let began = clock::now();
+            let list = agents[0].client.get("/api/v1/calls?phase=waiting").await;
+            story.answered("list", began);
+            if ![200, 503].contains(&list.status) {
+                story.odd(format!("list: {list:?}"));
+            }
             sleep(LOOK).await;
         }
         match kind {

@@ -142,7 +142,12 @@ async fn a_full_or_inactive_department_takes_nobody() {
     boss.client.put(&path, json!({"max_queue_size": 3, "active": false})).await.expect(200);
     let closed = app.client().join(&link, "Ivo").await.expect(422);
     assert_eq!(closed.body["errors"]["code"], "department_inactive");
+    let valid = async || {
+        app.client().get(&format!("/api/v1/call/{link}/validate")).await.expect(200).body["data"]["valid"].clone()
+    };
+    assert_eq!(valid().await, false, "told before anybody types his name");
     boss.client.put(&path, json!({"active": true})).await.expect(200);
+    assert_eq!(valid().await, true);
     let ivo = app.client().join(&link, "Ivo").await.expect(200);
     assert_eq!(ivo.body["data"]["position"], 3);
     boss.client.put(&path, json!({"max_queue_size": 1})).await.expect(200);
