@@ -13,16 +13,3 @@ $$;
 -- The list of customers, which is the largest, by its index as before.
 DROP INDEX customers_name;
 CREATE INDEX customers_name ON customers (tenant_id, (lower(name) COLLATE vez_names), id) WHERE merged_into IS NULL;
-
--- A text without what tells apart letters that people type alike: capitals and the accents of our languages. Most names have
--- none, and need not be compared with all of them.
-CREATE FUNCTION vez_plain(text) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN CASE
-    WHEN octet_length($1) = length($1) THEN lower($1)
-    ELSE translate(
-        lower($1),
-        'áàâãäåéèêëíìîïóòôõöúùûüçñýÿÁÀÂÃÄÅÉÈÊËÍÌÎÏÓÒÔÕÖÚÙÛÜÇÑÝ',
-        'aaaaaaeeeeiiiiooooouuuucnyyaaaaaaeeeeiiiiooooouuuucny'
-    )
-END;

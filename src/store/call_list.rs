@@ -7,7 +7,8 @@ use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::calls::CallRow;
-use super::page::{SortKey, contains_pattern, push_name_like, push_order, push_page};
+use super::name_search::push_name_like;
+use super::page::{SortKey, contains_pattern, push_order, push_page};
 use super::{Page, Paged, Result, Sort, Store, customers, lists};
 use crate::domain::call::{CallView, Phase, Status};
 use crate::domain::clock::Timestamp;
@@ -223,7 +224,7 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &CallFil
     if let Some(search) = &filter.search {
         let pattern = contains_pattern(search);
         query.push(" AND (");
-        push_name_like(query, "c.customer_name", pattern.clone());
+        push_name_like(query, "c.customer_name", search);
         query.push(" OR c.customer_email ILIKE ").push_bind(pattern).push(")");
     }
 }

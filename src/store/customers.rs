@@ -11,7 +11,8 @@ use serde::Serialize;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{SortKey, contains_pattern, push_name_like, push_page};
+use super::name_search::push_name_like;
+use super::page::{SortKey, contains_pattern, push_page};
 use super::{Page, Paged, Result, Sort, Store, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{CustomerId, TenantId};
@@ -150,7 +151,7 @@ fn narrow(query: &mut QueryBuilder<Postgres>, tenant: TenantId, filter: &Custome
     if let Some(search) = &filter.search {
         let pattern = contains_pattern(search);
         query.push(" AND (");
-        push_name_like(query, "k.name", pattern.clone());
+        push_name_like(query, "k.name", search);
         query.push(" OR k.email ILIKE ").push_bind(pattern.clone());
         query.push(" OR k.phone ILIKE ").push_bind(pattern);
         if let Some(digits) = telephone_digits(search) {

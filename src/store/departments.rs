@@ -10,8 +10,9 @@ use uuid::Uuid;
 pub use super::department_removal::{Removal, remove, sweep_links};
 use super::identifiers::free_identifier;
 pub use super::members::{add as add_user, list as users, remove as remove_user, serves};
+use super::name_search::push_name_like;
 use super::numbers::{self, Counter};
-use super::page::{SortKey, contains_pattern, push_name_like, push_page};
+use super::page::{SortKey, push_page};
 use super::{Page, Paged, Result, Sort, Store, StoreError, Transaction, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::department::{Mode, RoutingStrategy, Settings};
@@ -176,7 +177,7 @@ pub async fn list(
         query.push(" FROM departments d WHERE d.deleted_at IS NULL AND d.tenant_id = ").push_bind(tenant.0);
         if let Some(search) = search {
             query.push(" AND ");
-            push_name_like(query, "d.name", contains_pattern(search));
+            push_name_like(query, "d.name", search);
         }
         if let Some(active) = active {
             query.push(" AND d.active = ").push_bind(active);

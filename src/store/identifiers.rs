@@ -1,5 +1,6 @@
 //! Owns the identifiers of departments: slugs made of their names.
 
+use super::name_search::without_accent;
 use super::{Result, Work};
 
 /// An identifier made of `name`: the plain one when it is free, else with the department's number behind it.
@@ -33,21 +34,6 @@ fn identifier_of(name: &str) -> String {
     }
     identifier.truncate(identifier.trim_end_matches('-').len());
     identifier
-}
-
-/// The letters of Portuguese, Spanish and French without their accents; others are left alone.
-fn without_accent(letter: char) -> char {
-    match letter {
-        'á' | 'à' | 'â' | 'ã' | 'ä' | 'å' => 'a',
-        'é' | 'è' | 'ê' | 'ë' => 'e',
-        'í' | 'ì' | 'î' | 'ï' => 'i',
-        'ó' | 'ò' | 'ô' | 'õ' | 'ö' => 'o',
-        'ú' | 'ù' | 'û' | 'ü' => 'u',
-        'ç' => 'c',
-        'ñ' => 'n',
-        'ÿ' | 'ý' => 'y',
-        other => other,
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use sqlx::{Postgres, QueryBuilder};
 
 use super::links::LinkStatus;
-use super::page::{contains_pattern, push_name_like};
+use super::name_search::push_name_like;
+use super::page::contains_pattern;
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId};
 
@@ -35,7 +36,7 @@ pub(super) fn narrow(
     if let Some(search) = &filter.search {
         let pattern = contains_pattern(search);
         query.push(" AND (");
-        push_name_like(query, "COALESCE(l.customer_name, k.name)", pattern.clone());
+        push_name_like(query, "COALESCE(l.customer_name, k.name)", search);
         query.push(" OR COALESCE(l.customer_email, k.email) ILIKE ").push_bind(pattern).push(")");
     }
     // Links of a department that is gone are cancelled, whether they are marked yet or not.

@@ -9,7 +9,7 @@
 //! | `connect` | pools, roles, the tenant's transaction |
 //! | `bells` | who is woken by a commit |
 //! | `error` | what may go wrong, by SQLSTATE |
-//! | `page` | pages and sorting of lists |
+//! | `page`, `name_search` | pages, sorting and searches of lists |
 //! | `lists` | how many lists are read at once, and giving one up |
 //! | `migrate` | migrations and roles |
 //! | `ownership` | one process owns one database |
@@ -65,6 +65,7 @@ mod lists;
 pub mod mails;
 mod members;
 mod migrate;
+mod name_search;
 pub mod notifications;
 pub mod numbers;
 pub mod ownership;

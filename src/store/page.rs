@@ -130,12 +130,6 @@ pub(super) fn push_order(query: &mut QueryBuilder<Postgres>, field: SortKey, ord
     query.push(" ORDER BY ").push(field).push(direction).push(nulls).push(", ").push(key).push(direction);
 }
 
-/// Whether a name holds what `pattern` says, whatever their capitals and accents. The name is of the list's own whitelist.
-pub(super) fn push_name_like(query: &mut QueryBuilder<Postgres>, name: &'static str, pattern: String) {
-    // A question of its own, which is asked once: what Postgres plans without the values would ask it for each row.
-    query.push("vez_plain(").push(name).push(") LIKE (SELECT vez_plain(").push_bind(pattern).push("))");
-}
-
 /// Ends a list's statement: sorted as by [`push_order`], and cut to `page`.
 pub(super) fn push_page(
     query: &mut QueryBuilder<Postgres>,

@@ -7,7 +7,8 @@ use sqlx::{Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::page::{SortKey, contains_pattern, push_name_like, push_page};
+use super::name_search::push_name_like;
+use super::page::{SortKey, contains_pattern, push_page};
 use super::users::{User, UserRow};
 use super::{Membership, Page, Paged, Result, Sort, Store, Work, lists};
 use crate::domain::clock::Timestamp;
@@ -94,7 +95,7 @@ pub async fn list(
         if let Some(search) = search {
             let pattern = contains_pattern(search);
             query.push(" AND (");
-            push_name_like(query, "p.name", pattern.clone());
+            push_name_like(query, "p.name", search);
             query.push(" OR p.document ILIKE ").push_bind(pattern.clone());
             query.push(" OR p.email ILIKE ").push_bind(pattern).push(")");
         }

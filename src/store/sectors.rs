@@ -6,7 +6,8 @@ use sqlx::{Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::page::{SortKey, contains_pattern, push_name_like, push_page};
+use super::name_search::push_name_like;
+use super::page::{SortKey, push_page};
 use super::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{SectorId, TenantId};
@@ -82,7 +83,7 @@ pub async fn list(
         query.push(" FROM sectors s WHERE s.tenant_id = ").push_bind(tenant.0);
         if let Some(search) = search {
             query.push(" AND ");
-            push_name_like(query, "s.name", contains_pattern(search));
+            push_name_like(query, "s.name", search);
         }
         if let Some(active) = active {
             query.push(" AND s.active = ").push_bind(active);

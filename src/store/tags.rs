@@ -7,7 +7,8 @@ use serde::Serialize;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::page::{SortKey, contains_pattern, push_name_like, push_order, push_page};
+use super::name_search::push_name_like;
+use super::page::{SortKey, push_order, push_page};
 use super::turns::take_turn;
 use super::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 use crate::domain::clock::Timestamp;
@@ -127,7 +128,7 @@ pub async fn list(
         query.push(" FROM tags t WHERE t.tenant_id = ").push_bind(tenant.0);
         if let Some(search) = search {
             query.push(" AND ");
-            push_name_like(query, "t.name", contains_pattern(search));
+            push_name_like(query, "t.name", search);
         }
     };
     let order = match sort.field {

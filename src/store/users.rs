@@ -6,8 +6,9 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::name_search::push_name_like;
 use super::numbers::{self, Counter};
-use super::page::{SortKey, contains_pattern, push_name_like, push_page};
+use super::page::{SortKey, contains_pattern, push_page};
 use super::{Page, Paged, Result, Sort, Store, StoreError, Work, lists};
 use crate::domain::clock::Timestamp;
 use crate::domain::ids::{DepartmentId, TenantId, UserId};
@@ -217,7 +218,7 @@ pub async fn list(
         if let Some(search) = &filter.search {
             let pattern = contains_pattern(search);
             query.push(" AND (");
-            push_name_like(query, "name", pattern.clone());
+            push_name_like(query, "name", search);
             query.push(" OR email ILIKE ").push_bind(pattern).push(")");
         }
         if let Some(role) = filter.role {

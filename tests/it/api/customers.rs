@@ -110,6 +110,10 @@ async fn the_list_is_searched_sorted_and_paged() {
     assert_eq!(names("search=Y@email").await, ["ana 100%"]);
     assert_eq!(names("search=100%25").await, ["ana 100%"]);
     assert_eq!(names("search=%25").await, ["ana 100%"]);
+    // What means something elsewhere means itself here.
+    for typed in ["%5B", "(%2B", "%5C", "**", "(%3F%3Aana)", "a%7B2%7D", "%5Cm", "%F0%9F%98%80"] {
+        assert_eq!(names(&format!("search={typed}")).await, [] as [&str; 0], "{typed}");
+    }
     // However it was typed.
     assert_eq!(names("search=11988887777").await, ["Bia"]);
     assert_eq!(names("search=(21)%2091111-2222").await, ["ana 100%"]);
