@@ -72,7 +72,7 @@ def by_duckdb(path):
 
 def main():
     folder, wrong = Path(sys.argv[1]), 0
-    for table in ["calls", "customers"]:
+    for table in ["calls", "customers", "links"]:
         expected = stored(folder, table)
         for name, read in [("python", by_python), ("libreoffice", by_libreoffice), ("duckdb", by_duckdb)]:
             found = read(folder / f"{table}.csv")

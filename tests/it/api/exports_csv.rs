@@ -9,6 +9,7 @@ use vez::domain::role::Role;
 use super::exported::{CALLS_HEADER, CUSTOMERS_HEADER, Call, LINKS_HEADER, file, put};
 use crate::harness::TestApp;
 use crate::harness::builders::{Company, Member};
+use crate::harness::client::Answer;
 
 /// Names that need care, and how each is written in a cell.
 const CELLS: [(&str, &str); 16] = [
@@ -44,6 +45,21 @@ async fn scene(app: &TestApp) -> (Company<'_>, Member, Vec<String>) {
     (company, boss, ids)
 }
 
+/// A customer and a link for each name that the API takes as it is, a second apart, with the cell of the name.
+async fn people(app: &TestApp, company: &Company<'_>, boss: &Member) -> Vec<(Answer, Answer, &'static str)> {
+    let line = company.department("Line").await;
+    let mut made = Vec::new();
+    for (name, cell) in CELLS.into_iter().filter(|(name, _)| name.trim() == *name) {
+        let customer = json!({"name": name, "phone": "+5511999998888", "document": "123.456.789-00"});
+        let customer = boss.client.post("/api/v1/customers", customer).await.expect(201);
+        let link = json!({"department_id": line, "customer_name": name});
+        let link = boss.client.post("/api/v1/access-links", link).await.expect(201);
+        made.push((customer, link, cell));
+        app.advance(std::time::Duration::from_secs(1)).await;
+    }
+    made
+}
+
 #[tokio::test]
 async fn cells_are_quoted_and_formulas_neutralised_byte_by_byte() {
     let app = TestApp::start().await;
@@ -57,6 +73,22 @@ async fn cells_are_quoted_and_formulas_neutralised_byte_by_byte() {
     let names: Vec<&Value> = objects.iter().map(|object| &object["customer_name"]).collect();
     assert_eq!(names, CELLS.map(|(name, _)| name));
     assert!(objects.iter().all(|object| object["department"] == "=Suporte, \"N1\""));
+}
+
+#[tokio::test]
+async fn customers_and_links_are_written_alike() {
+    let app = TestApp::start().await;
+    let company = app.company("acme").await;
+    let boss = company.user("Boss", Role::Supervisor).await;
+    let (mut customers, mut links) = (CUSTOMERS_HEADER.to_owned(), LINKS_HEADER.to_owned());
+    for (customer, link, cell) in people(&app, &company, &boss).await {
+        let (id, since) = (customer.id(), customer.data("inserted_at"));
+        customers.push_str(&format!("{id},{cell},,+5511999998888,123.456.789-00,0,,{since}\r\n"));
+        let (id, token, since) = (link.id(), link.data("token"), link.data("inserted_at"));
+        links.push_str(&format!("{id},{token},active,Line,{cell},,,,{since}\r\n"));
+    }
+    assert_eq!(file(&boss.client, "customers.csv").await.text, customers);
+    assert_eq!(file(&boss.client, "links.csv").await.text, links);
 }
 
 #[tokio::test]
@@ -129,12 +161,9 @@ async fn pythons_csv_module_reads_back_what_was_stored() {
 async fn files_for_other_programs() {
     let folder = std::path::PathBuf::from(std::env::var_os("VEZ_CSV_CHECK").expect("VEZ_CSV_CHECK"));
     let app = TestApp::start().await;
-    let (_, boss, _) = scene(&app).await;
-    for (name, _) in CELLS.iter().take(11) {
-        let body = json!({"name": name, "phone": "+5511999998888", "document": "123.456.789-00"});
-        boss.client.post("/api/v1/customers", body).await.expect(201);
-    }
-    for path in ["calls", "customers"] {
+    let (company, boss, _) = scene(&app).await;
+    people(&app, &company, &boss).await;
+    for path in ["calls", "customers", "links"] {
         let text = file(&boss.client, &format!("{path}.csv")).await.text;
         std::fs::write(folder.join(format!("{path}.csv")), text).unwrap();
         let text = file(&boss.client, &format!("{path}.csv?format=ndjson")).await.text;
