@@ -1,5 +1,4 @@
 -- The trail of what staff did says what a change was: a department is deleted by a mark, and a merge by naming the survivor.
--- As in 0014, also without the zone that the server notes for its own counting: it is nothing that anybody did.
 
 CREATE OR REPLACE FUNCTION vez_write_audit() RETURNS trigger
     LANGUAGE plpgsql
@@ -20,8 +19,7 @@ BEGIN
                                       ELSE jsonb_build_array(was -> key, became -> key) END)
     INTO changed
     FROM jsonb_object_keys(was || became) AS key
-    WHERE was -> key IS DISTINCT FROM became -> key
-      AND key NOT IN ('tenant_id', 'inserted_at', 'updated_at', 'measured_zone', TG_ARGV[1])
+    WHERE was -> key IS DISTINCT FROM became -> key AND key NOT IN ('tenant_id', 'inserted_at', 'updated_at', TG_ARGV[1])
       AND key NOT LIKE 'lookup\_%';
     IF TG_OP = 'UPDATE' AND changed IS NULL THEN
         RETURN NULL;

@@ -1,5 +1,5 @@
-//! Owns the names of the sums that triggers keep of calls (migration 0013), and reading a day's answers from them. What the figures mean is for
-//! `domain::measures`; counting them anew is for `recount`.
+//! Owns the names of the sums that triggers keep of calls (migration 0013), and reading a day's answers from them. What the
+//! figures mean is for `domain::measures`; counting them anew is for `recount`.
 
 use std::collections::HashMap;
 

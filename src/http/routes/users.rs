@@ -15,7 +15,7 @@ use crate::http::caller::{Manager, Staff};
 use crate::http::envelope::{Created, Data, Page};
 use crate::http::error::ApiError;
 use crate::http::input::{Body, Fields, Ids, Input, NAME_CHARS_MAX, Params, Query, QueryInput, described_bodies};
-use crate::http::proof::{PASSWORD_CHARS_MAX, prove_password, wrong_password};
+use crate::http::proof::{prove_password, wrong_password};
 use crate::http::state::AppState;
 use crate::roster::state::CAPACITY_MAX;
 use crate::store::sessions;
@@ -104,7 +104,7 @@ impl Input for UpdateUser {
                 avatar_url: fields.patch_https_url("avatar_url"),
             },
             password: new_password(fields),
-            current_password: fields.secret("current_password", PASSWORD_CHARS_MAX),
+            current_password: fields.secret("current_password", passwords::CHARS_MAX),
         }
     }
 }
@@ -207,10 +207,10 @@ async fn create(
 /// brings him back as he was. A new password ends all his logins, too; another role reaches them at once.
 ///
 /// Nobody changes somebody whose role is above his own, nor gives a role above his own, and a new password or another
-/// address takes a login, not an API token (403). Refused with 422 and a code: to deactivate oneself, or to set one's own password here and not by
-/// `PUT /api/v1/users/me`, which asks for the present one (both `own_account`); and to deactivate or lower the last active
-/// manager or owner (`last_of_role`). Another address of one's own takes `current_password`, since links to a new password go
-/// there.
+/// address takes a login, not an API token (403). Refused with 422 and a code: to deactivate oneself, or to set one's own
+/// password here and not by `PUT /api/v1/users/me`, which asks for the present one (both `own_account`); and to deactivate or
+/// lower the last active manager or owner (`last_of_role`). Another address of one's own takes `current_password`, since
+/// links to a new password go there.
 #[utoipa::path(put, path = "/api/v1/users/{id}", tag = "Users", security(("staff" = ["manager"])),
     request_body = UpdateUser, responses((status = 200, body = Data<User>)))]
 async fn update(
